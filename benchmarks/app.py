@@ -24,6 +24,7 @@ from benchmarks import (
     record,
     startup,
     venues,
+    verdicts,
 )
 from benchmarks.options import Options
 from benchmarks.report import Report, as_json, as_table
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "journal": journal.run,
     "ledger": ledger.run,
     "lifecycle": lifecycle.run,
+    "verdicts": verdicts.run,
     "record": record.run,
     "playback": playback.run,
     "history": history.run,

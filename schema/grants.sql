@@ -48,8 +48,10 @@ BEGIN
                 ARRAY['INSERT']),
             ('venuemesh_inspector', ARRAY['inspector_modes', 'inspector_positions',
                 'inspector_submissions', 'inspector_orders', 'inspector_reductions',
-                'inspector_fences', 'inspector_entries', 'inspector_terms'],
-                ARRAY['INSERT', 'UPDATE']),
+                'inspector_fences', 'inspector_entries', 'inspector_terms',
+                'inspector_equity_marks'], ARRAY['INSERT', 'UPDATE']),
+            ('venuemesh_inspector', ARRAY['inspector_mode_rules'],
+                ARRAY['INSERT', 'UPDATE', 'DELETE']),
             ('venuemesh_inspector', ARRAY['inspector_fills', 'inspector_requests'],
                 ARRAY['INSERT']),
             ('venuemesh_notifier', ARRAY['event_positions'], ARRAY['INSERT', 'UPDATE'])

@@ -11,6 +11,7 @@ from core.inspector.approvals import Approver
 from core.inspector.decision_handler import DecisionHandler
 from core.inspector.entry_fences import EntryFences
 from core.inspector.event_handler import STREAMS, EventHandler
+from core.inspector.limit_monitor import LimitMonitor
 from core.inspector.manual_orders import ManualOrders
 from core.inspector.metrics import InspectorMetrics
 from core.inspector.mode_changes import ModeChanges
@@ -42,6 +43,7 @@ from kit.events.redis_events import RedisEvents
 from kit.events.relay import EventRelay
 from kit.events.settings import EventsSettings
 from kit.execution.approval.keys import inspector_key, scope_of
+from kit.risk.limits import Need
 
 SERVICE = "inspector"
 
@@ -70,7 +72,6 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     rules = _rules(settings, mesh, file, venues, clock)
     venues.price_cache.open_instruments = partial(risk_facts.open_instruments, database)
     policy = PolicyReloader(file, rules, database, lease, degraded_reasons, clock)
-
     sender = SubmissionSender(database, lease, venues, degraded_reasons, clock)
     opener = PositionOpener(rules, approver)
     closer = PositionCloser(database, rules, approver, venues, degraded_reasons, opener)
@@ -78,11 +79,13 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     fences = EntryFences(database, approver, venues, degraded_reasons, clock)
     changes = ModeChanges(database, lease, fences, mesh.world, clock)
     unprotected = StopMonitor(database, lease, degraded_reasons, clock)
+    limits = LimitMonitor(database, rules, lease, fences, degraded_reasons)
 
     def wake() -> None:
         sender.wake()
         closer.wake()
         relay.wake()
+        limits.wake()
 
     def decided(submission_id: bytes) -> None:
         manual.decided(submission_id)
@@ -91,18 +94,17 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     sender.when_decided = decided
     opener.when_approved = closer.when_approved = manual.when_approved = sender.approved
     closer.after_commit = manual.after_commit = changes.after_commit = wake
-    unprotected.after_commit = wake
+    unprotected.after_commit = limits.after_commit = wake
     handler = EventHandler(lease, DecisionHandler(rules, opener), clock)
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = Consumption(SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
     ends = OrderReconciler(database, lease, venues, degraded_reasons, clock)
-    tasks = [policy.run, consumer.run, sender.run, closer.run, ends.run]
-    tasks += [fences.run, unprotected.run]
+    parts = (policy, consumer, sender, closer, ends, fences, unprotected, limits)
+    tasks = [one.run for one in parts]
     active = ActiveProcess(lease, partial(_begin, policy, sender), tasks, degraded_reasons, clock)
     servicer = InspectorServicer(database, rules, active, changes, manual, closer)
     metrics = _metrics(runtime.meter, active, closer, unprotected)
-
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.serve(inspector_pb2.DESCRIPTOR, "Inspector", servicer)
     runtime.run_task("instruments", venues.instruments.run)
@@ -111,8 +113,8 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_task("acting", after_migration(active.run))
-    for finish in (database.close, redis.close):
-        runtime.at_end(finish)
+    runtime.at_end(database.close)
+    runtime.at_end(redis.close)
     await runtime.run()
 
 
@@ -132,7 +134,7 @@ def _rules(
     approval_ns = int(settings.approval_seconds * NANOSECONDS_PER_SECOND)
     prices = venues.price_cache
     rules = RiskRules(file.policy, mesh.world, approval_ns, venues.instrument, clock, prices.find)
-    prices.is_needed = lambda: rules.policy.needs_prices
+    prices.is_needed = lambda: Need.PRICES in rules.policy.needs
     return rules
 
 

@@ -21,6 +21,7 @@ MESH = "mesh"
 SCOPE = re.compile(r"mesh|venue:[^/:]+|account:[^/:]+/[^/:]+|strategy:[^:]+")
 SETTABLE: tuple[Mode, ...] = (
     risk_pb2.TRADING_MODE_ACTIVE,
+    risk_pb2.TRADING_MODE_THROTTLED,
     risk_pb2.TRADING_MODE_STANDING_DOWN,
     risk_pb2.TRADING_MODE_CLOSING_ALL,
     risk_pb2.TRADING_MODE_HALTED,
@@ -28,13 +29,20 @@ SETTABLE: tuple[Mode, ...] = (
 FIRST_REASON = "a live mesh begins halted"
 
 _LOAD = "SELECT scope, mode FROM inspector_modes WHERE scope = ANY (%s)"
-_LIST = "SELECT scope, mode, reason, caller, changed_time_ns FROM inspector_modes ORDER BY scope"
-_BEGIN = "INSERT INTO inspector_modes VALUES (%s, %s, '', '', 0, 0) ON CONFLICT DO NOTHING"
+_LIST = (
+    "SELECT scope, mode, reason, caller, changed_time_ns, rule FROM inspector_modes ORDER BY scope"
+)
+_BEGIN = (
+    "INSERT INTO inspector_modes (scope, mode, set_mode, reason, caller, changed_time_ns, changes)"
+    " VALUES (%s, %s, %s, '', '', 0, 0) ON CONFLICT DO NOTHING"
+)
 _LOCK = "SELECT mode, changes FROM inspector_modes WHERE scope = %s FOR UPDATE"
 _SET = (
-    "UPDATE inspector_modes SET (mode, reason, caller, changed_time_ns, changes)"
-    " = (%s, %s, %s, %s, changes + 1) WHERE scope = %s"
+    "UPDATE inspector_modes SET (mode, reason, caller, changed_time_ns, rule, set_mode, changes)"
+    " = (%s, %s, %s, %s, %s, CASE WHEN %s = '' THEN %s ELSE set_mode END, changes + 1)"
+    " WHERE scope = %s"
 )
+_BOTH = "SELECT mode, set_mode FROM inspector_modes WHERE scope = %s"
 
 
 def mode_name(mode: Mode) -> str:
@@ -46,6 +54,10 @@ def first_mode(scope: str, world: str) -> Mode:
     """The mode of a scope before its first change."""
     is_halted = scope == MESH and world == "live"
     return risk_pb2.TRADING_MODE_HALTED if is_halted else risk_pb2.TRADING_MODE_ACTIVE
+
+
+def allows_entries(mode: Mode) -> bool:
+    return mode in (risk_pb2.TRADING_MODE_ACTIVE, risk_pb2.TRADING_MODE_THROTTLED)
 
 
 def scopes_of(venue: str, account: str, strategy: str = "") -> list[str]:
@@ -76,9 +88,14 @@ async def states(connection: Connection, world: str) -> list[inspector_pb2.ModeS
     rows = await (await connection.execute(_LIST)).fetchall()
     found = {
         scope: inspector_pb2.ModeState(
-            scope=scope, mode=mode, reason=reason, caller=caller, changed_time_ns=time_ns
+            scope=scope,
+            mode=mode,
+            reason=reason,
+            caller=caller,
+            changed_time_ns=time_ns,
+            rule=rule,
         )
-        for scope, mode, reason, caller, time_ns in rows
+        for scope, mode, reason, caller, time_ns, rule in rows
     }
     if MESH not in found:
         mode = first_mode(MESH, world)
@@ -87,17 +104,26 @@ async def states(connection: Connection, world: str) -> list[inspector_pb2.ModeS
     return [found[scope] for scope in sorted(found)]
 
 
+async def of_scope(connection: Connection, scope: str, world: str) -> tuple[Mode, Mode]:
+    """The mode of a scope, and the one that a person has set, which rules may only make
+    stricter."""
+    first = first_mode(scope, world)
+    row = await (await connection.execute(_BOTH, [scope])).fetchone()
+    return (first, first) if row is None else (row[0], row[1])
+
+
 async def change(
     connection: Connection, state: inspector_pb2.ModeState, world: str
 ) -> event_pb2.Event:
-    """Set a mode in the caller's transaction. Returns the event of the change."""
+    """Set a mode in the caller's transaction. Returns the event of it. Without a rule, a person
+    sets it."""
     first = first_mode(state.scope, world)
-    await connection.execute(_BEGIN, [state.scope, first])
+    await connection.execute(_BEGIN, [state.scope, first, first])
     row = await (await connection.execute(_LOCK, [state.scope])).fetchone()
     assert row is not None
     before, changes = row
-    arguments = [state.mode, state.reason, state.caller, state.changed_time_ns, state.scope]
-    await connection.execute(_SET, arguments)
+    new = [state.mode, state.reason, state.caller, state.changed_time_ns, state.rule]
+    await connection.execute(_SET, [*new, state.rule, state.mode, state.scope])
     # Nothing in the mesh is the cause: the number of the change names it.
     cause = f"mode {state.scope} {changes + 1}".encode()
     event = event_pb2.Event(
@@ -109,7 +135,7 @@ async def change(
     event.lifecycle_id = event.event_id
     changed = event.mode_changed
     changed.scope, changed.before, changed.after = state.scope, before, state.mode
-    changed.caller, changed.reason = state.caller, state.reason
+    changed.caller, changed.reason, changed.rule = state.caller, state.reason, state.rule
     return event
 
 

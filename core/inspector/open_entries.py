@@ -6,22 +6,29 @@ from decimal import Decimal
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
+from core.inspector.positions import OrderRole
 from core.inspector.venue_processes import order_id
+from kit.accounting.amounts import plain
 from kit.base.database import Connection
 from kit.events.subjects import event_group_id
+from kit.risk.facts import OpenOrder
 from kit.risk.order_checks import number
 
 AMEND = signed_pb2.OPERATION_AMEND
 EXIT = orders_pb2.GROUP_ROLE_EXIT
 FILLED = orders_pb2.ORDER_STATE_FILLED
 
+OrderKey = tuple[str, str, str, str]
+"""Venue, account, symbol and client order id."""
+NO_ORDER = ("", "", "", "")
+
 _ADD = (
     "INSERT INTO inspector_entries (venue, account, client_order_id, symbol, strategy, is_buy,"
-    " size, price) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+    " size, price, approved_time_ns) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"
     # An order may have filled before an amendment made it smaller.
-    " ON CONFLICT (venue, account, client_order_id) DO UPDATE SET (size, price)"
+    " ON CONFLICT (venue, account, client_order_id) DO UPDATE SET (size, price, approved_time_ns)"
     " = (greatest(inspector_entries.size, excluded.size),"
-    " greatest(inspector_entries.price, excluded.price))"
+    " greatest(inspector_entries.price, excluded.price), excluded.approved_time_ns)"
 )
 # An answer may be older than an event that came before it.
 _CHANGE = (
@@ -37,6 +44,20 @@ _FILL = (
     " WHERE (venue, account, client_order_id) = (%s, %s, %s)"
     " AND EXISTS (SELECT FROM ledger_groups WHERE group_id = %s)"
 )
+IS_OPEN = "(NOT is_final OR fills_size < filled_size) AND fills_size < size"
+# Entries, and take-profits of strategies: these rest in the book too.
+_IN_INSTRUMENT = (
+    "SELECT account, strategy, is_buy, size, price, approved_time_ns > %(since_ns)s,"
+    f" {IS_OPEN} FROM inspector_entries WHERE (venue, symbol) = (%(venue)s, %(symbol)s)"
+    " AND (account, client_order_id) <> (%(account)s, %(order)s)"
+    f" AND (approved_time_ns > %(since_ns)s OR {IS_OPEN})"
+    " UNION ALL SELECT one.account, held.strategy, one.is_buy, 0,"
+    " nullif(held.target_price, '')::numeric, false, true FROM inspector_orders AS one"
+    " JOIN inspector_positions AS held USING (position_id)"
+    " WHERE held.ended_time_ns = 0 AND (held.venue, held.symbol) = (%(venue)s, %(symbol)s)"
+    " AND one.role = %(role)s AND one.state < %(final)s"
+    " ORDER BY 1, 2, 3, 4, 5"
+)
 _STRATEGY = (
     "SELECT strategy FROM inspector_entries WHERE (venue, account, client_order_id) = (%s, %s, %s)"
 )
@@ -51,10 +72,40 @@ async def strategy_of(
     return "" if row is None else str(row[0])
 
 
+async def in_instrument(
+    connection: Connection, venue: str, symbol: str, since_ns: int, without: OrderKey
+) -> tuple[OpenOrder, ...]:
+    """The own orders that may still be filled, and the entries that were approved since a time, in
+    all accounts of a venue."""
+    arguments = {
+        "venue": venue,
+        "symbol": symbol,
+        "since_ns": since_ns,
+        "account": without[1],
+        "order": without[3],
+        "role": OrderRole.TAKE_PROFIT,
+        "final": FILLED,
+    }
+    rows = await (await connection.execute(_IN_INSTRUMENT, arguments)).fetchall()
+    return tuple(
+        OpenOrder(
+            account=account,
+            strategy=strategy,
+            is_buy=is_buy,
+            size=Decimal(plain(size)),
+            price=None if price is None else Decimal(plain(price)),
+            is_recent=is_recent,
+            may_fill=may_fill,
+        )
+        for account, strategy, is_buy, size, price, is_recent, may_fill in rows
+    )
+
+
 async def add(
     connection: Connection,
     approved: Sequence[signed_pb2.ApprovedOrder],
     strategy: str,
+    now_ns: int,
 ) -> None:
     """Add approved orders in the transaction of their verdict. ``strategy``: "" for orders of a
     person."""
@@ -73,6 +124,7 @@ async def add(
                 content.side == types_pb2.SIDE_BUY,
                 Decimal(content.size),
                 Decimal(price) if price else None,
+                now_ns,
             ],
         )
 

@@ -78,8 +78,9 @@ class PriceCache:
         for key, best in (await self._source.of(tuple(instruments))).items():
             bid, ask = best.bid, best.ask
             if bid is not None and ask is not None and _is_price(bid) and _is_price(ask):
-                price = ReferencePrice(bid=bid, ask=ask, time_ns=best.asked_time_ns)
-                self._kept[key] = price
+                self._kept[key] = ReferencePrice(
+                    bid=bid, ask=ask, time_ns=best.asked_time_ns, book_state=best.state_name
+                )
 
 
 async def _no_instruments() -> Iterable[InstrumentKey]:

@@ -4,40 +4,29 @@ Positions and profits come from the tables of the ledger. The ledger books a fil
 that stores its event, so every fill that reduces an open entry is also in a position here.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
+import msgspec
 from venuemesh.common.v1 import types_pb2
-from venuemesh.ledger.v1 import postings_pb2
 
-from core.inspector import submissions
+from core.inspector import equity_facts, open_entries, submissions
+from core.inspector.equity_facts import REALIZED, RESULTS, FindPrice
+from core.inspector.open_entries import NO_ORDER, OrderKey
 from kit.accounting import instruments
-from kit.accounting.amounts import ZERO, add, plain, product, quotient
+from kit.accounting.amounts import ZERO, add, plain, product
 from kit.accounting.money import ATOM
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Connection, Database
 from kit.marketdata.clients.best_prices import InstrumentKey
-from kit.risk.facts import LOSSES_SECONDS, Exposure, Losses, ReferencePrice, Result, RiskFacts
+from kit.risk.facts import LOSSES_SECONDS, Exposure, Losses, Result, RiskFacts
+from kit.risk.limits import Need
 from kit.risk.scopes import Place
 
 MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
 DAY_NS = 24 * 60 * MINUTE_NS
 LOSSES_NS = int(LOSSES_SECONDS) * NANOSECONDS_PER_SECOND
-REALIZED = postings_pb2.ACCOUNT_CODE_REALIZED_PROFIT
-RESULTS = [
-    REALIZED,
-    postings_pb2.ACCOUNT_CODE_FEES,
-    postings_pb2.ACCOUNT_CODE_FUNDING_PROFIT,
-]
-"""Codes of the ledger accounts whose sum is the profit of a day."""
-
-OrderKey = tuple[str, str, str, str]
-"""Venue, account, symbol and client order id."""
-NO_ORDER = ("", "", "", "")
-FindPrice = Callable[[str, str], ReferencePrice | None]
-"""Returns the cached best prices of an instrument, or None."""
-
 _TERMS = (
     "coalesce(terms.asset, CASE WHEN settle IN ('', quote, base) THEN quote ELSE settle END, ''),"
     " coalesce(terms.is_inverse, settle <> '' AND settle = base, false),"
@@ -51,16 +40,16 @@ _HELD = (
     f"SELECT venue, account, symbol, strategy, size, {_TERMS}"
     f" FROM ledger_positions{_JOIN} WHERE size <> 0"
 )
-_IS_OPEN = "(NOT is_final OR fills_size < filled_size) AND fills_size < size"
 _OPEN = (
     "SELECT venue, account, symbol, strategy, is_buy,"
     " CASE WHEN is_final THEN filled_size ELSE size END - fills_size, price,"
     f" {_TERMS} FROM inspector_entries{_JOIN}"
-    f" WHERE {_IS_OPEN} AND (venue, account, symbol, client_order_id) <> (%s, %s, %s, %s)"
+    f" WHERE {open_entries.IS_OPEN}"
+    " AND (venue, account, symbol, client_order_id) <> (%s, %s, %s, %s)"
 )
 _OPEN_INSTRUMENTS = (
     "SELECT venue, symbol FROM ledger_positions WHERE size <> 0"
-    f" UNION SELECT venue, symbol FROM inspector_entries WHERE {_IS_OPEN}"
+    f" UNION SELECT venue, symbol FROM inspector_entries WHERE {open_entries.IS_OPEN}"
 )
 # The changes of balances since a time. Entries may be late, as in the ledger's own query.
 _RESULTS = (
@@ -87,6 +76,10 @@ _CLOSINGS = (
     " GROUP BY coalesce(nullif(lifecycle_id, ''), convert_to(booked.group_id, 'UTF8'))"
     " ORDER BY last DESC"
 )
+_STRATEGIES = (
+    "SELECT DISTINCT strategy FROM ledger_accounts"
+    " WHERE code = %s AND strategy <> '' AND newest_time_ns >= %s ORDER BY strategy"
+)
 _KEEP_TERMS = (
     "INSERT INTO inspector_terms AS known VALUES (%s, %s, %s, %s, %s)"
     " ON CONFLICT (venue, symbol) DO UPDATE SET (asset, is_inverse, multiplier)"
@@ -106,24 +99,24 @@ class _Amounts:
     sells: Decimal | None = ZERO
 
 
-def no_price(venue: str, symbol: str) -> ReferencePrice | None:
-    """A FindPrice that never finds a price."""
-    return None
+@dataclass(frozen=True, slots=True)
+class FactsRequest:
+    """An entry, and what is needed of it."""
+
+    place: Place
+    instrument: types_pb2.Instrument | None
+    """None: it is not known, and no entry is allowed."""
+    now_ns: int
+    needs: frozenset[Need] = frozenset()
+    amended: OrderKey = NO_ORDER
+    """An order whose place it takes."""
 
 
-async def gather(
-    connection: Connection,
-    strategy: str,
-    instrument: types_pb2.Instrument | None,
-    price: FindPrice,
-    now_ns: int,
-    amended: OrderKey = NO_ORDER,
-) -> RiskFacts:
-    """The facts for an entry in an instrument. ``strategy``: whose losses to read; "" if no limit
-    needs them. ``amended``: the order that the entry replaces. Without an instrument no entry is
-    allowed, so most facts are left out."""
-    recent = await submissions.recent_entries(connection, now_ns - MINUTE_NS)
+async def gather(connection: Connection, request: FactsRequest, price: FindPrice) -> RiskFacts:
+    """What an entry in an instrument is compared with."""
+    place, instrument, now_ns = request.place, request.instrument, request.now_ns
     if instrument is None:
+        recent = await submissions.recent_entries(connection, now_ns - MINUTE_NS)
         return RiskFacts(recent=recent)
     await connection.execute(
         _KEEP_TERMS,
@@ -135,12 +128,39 @@ async def gather(
             instruments.multiplier(instrument),
         ],
     )
+    facts = await of_mesh(connection, request.needs, price, now_ns, request.amended)
+    found: dict[str, Any] = {"reference": price(instrument.venue, instrument.symbol)}
+    if Need.LOSSES in request.needs and place.strategy:
+        # All closings of a day are read for the newest losses, which takes milliseconds.
+        found["losses"] = await losses(connection, place.strategy, now_ns)
+    if Need.ORDERS in request.needs:
+        since_ns = now_ns - MINUTE_NS
+        key = place.venue, place.symbol
+        found["orders"] = await open_entries.in_instrument(
+            connection, *key, since_ns, request.amended
+        )
+    return msgspec.structs.replace(facts, **found)
+
+
+async def of_mesh(
+    connection: Connection,
+    needs: frozenset[Need],
+    price: FindPrice,
+    now_ns: int,
+    amended: OrderKey = NO_ORDER,
+) -> RiskFacts:
+    """What does not depend on an order."""
+    day_ns = now_ns - now_ns % DAY_NS
+    found: dict[str, Any] = {}
+    if Need.DAY in needs:
+        found["today"] = await submissions.recent_entries(connection, day_ns)
+    if Need.EQUITY in needs:
+        found |= await equity_facts.gather(connection, price)
     return RiskFacts(
         exposures=await _exposures(connection, price, amended),
-        results=await _results(connection, now_ns - now_ns % DAY_NS),
-        recent=recent,
-        losses=await _losses(connection, strategy, now_ns - LOSSES_NS) if strategy else None,
-        reference=price(instrument.venue, instrument.symbol),
+        results=await _results(connection, day_ns),
+        recent=await submissions.recent_entries(connection, now_ns - MINUTE_NS),
+        **found,
     )
 
 
@@ -158,13 +178,13 @@ async def _exposures(
     rows = await (await connection.execute(_HELD)).fetchall()
     for venue, account, symbol, strategy, size, asset, is_inverse, multiplier in rows:
         amounts = found.setdefault(Place(venue, account, symbol, strategy), _Amounts(asset))
-        middle = _middle(price(venue, symbol))
+        middle = equity_facts.mark(price, venue, symbol)
         size_held = product(size, ATOM)
         amounts.held = _sum(amounts.held, _value(size_held, multiplier, is_inverse, middle))
     rows = await (await connection.execute(_OPEN, amended)).fetchall()
     for venue, account, symbol, strategy, is_buy, size, own, asset, is_inverse, multiplier in rows:
         amounts = found.setdefault(Place(venue, account, symbol, strategy), _Amounts(asset))
-        known = [one for one in (own, _middle(price(venue, symbol))) if one is not None]
+        known = [one for one in (own, equity_facts.mark(price, venue, symbol)) if one is not None]
         value = _value(size, multiplier, is_inverse, max(known, default=None))
         if is_buy:
             amounts.buys = _sum(amounts.buys, value)
@@ -200,7 +220,18 @@ async def _results(connection: Connection, since_ns: int) -> tuple[Result, ...]:
     )
 
 
-async def _losses(connection: Connection, strategy: str, since_ns: int) -> Losses:
+async def losses_of_all(connection: Connection, now_ns: int) -> dict[str, Losses]:
+    """The newest losses of each strategy."""
+    rows = await connection.execute(_STRATEGIES, [REALIZED, now_ns - LOSSES_NS])
+    return {
+        strategy: await losses(connection, strategy, now_ns)
+        for (strategy,) in await rows.fetchall()
+    }
+
+
+async def losses(connection: Connection, strategy: str, now_ns: int) -> Losses:
+    """The newest losses of a strategy."""
+    since_ns = now_ns - LOSSES_NS
     arguments = {"code": REALIZED, "strategy": strategy, "since_ns": since_ns}
     closings = await (await connection.execute(_CLOSINGS, arguments)).fetchall()
     in_row = 0
@@ -219,10 +250,6 @@ def _value(
         return None
     value = product(size, multiplier)
     return value if is_inverse or price is None else product(value, price)
-
-
-def _middle(price: ReferencePrice | None) -> Decimal | None:
-    return None if price is None else quotient(add(price.bid, price.ask), Decimal(2))
 
 
 def _sum(first: Decimal | None, second: Decimal | None) -> Decimal | None:

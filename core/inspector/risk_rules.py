@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from venuemesh.common.v1 import types_pb2
 
 from core.inspector import modes, risk_facts
-from core.inspector.risk_facts import NO_ORDER, FindPrice, OrderKey, no_price
+from core.inspector.equity_facts import FindPrice, no_price
+from core.inspector.open_entries import NO_ORDER, OrderKey
+from core.inspector.risk_facts import FactsRequest
 from core.inspector.verdicts import RiskState
 from kit.base.clock import Clock
 from kit.base.database import Connection
@@ -39,11 +41,8 @@ class RiskRules:
     ) -> RiskState:
         """The current state for the verdict on an entry. ``amended``: an order that it replaces."""
         state = await self.reduction_state(connection, place)
-        # Reading all closings of a day for the newest losses takes milliseconds.
-        strategy = place.strategy if self.policy.needs_losses else ""
-        facts = await risk_facts.gather(
-            connection, strategy, instrument, self.price, state.now_ns, amended
-        )
+        request = FactsRequest(place, instrument, state.now_ns, self.policy.needs, amended)
+        facts = await risk_facts.gather(connection, request, self.price)
         return replace(
             state,
             instrument=instrument,

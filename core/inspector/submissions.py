@@ -95,7 +95,7 @@ async def insert(connection: Connection, submission: Submission, now_ns: int) ->
         ],
     )
     if submission.is_entry:
-        await open_entries.add(connection, submission.approved, submission.strategy)
+        await open_entries.add(connection, submission.approved, submission.strategy, now_ns)
 
 
 async def pending(connection: Connection) -> list[Submission]:

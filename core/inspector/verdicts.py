@@ -8,11 +8,13 @@ import msgspec
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, risk_pb2
 
-from core.inspector.modes import Mode, mode_name
+from core.inspector.modes import Mode, allows_entries, mode_name
 from kit.accounting import instruments
-from kit.accounting.amounts import add, plain
+from kit.accounting.amounts import add, plain, product, quotient, rounded
+from kit.accounting.money import ATOM
 from kit.risk import order_checks
-from kit.risk.facts import NO_FACTS, RiskFacts
+from kit.risk.facts import NO_FACTS, Holding, ReferencePrice, RiskFacts
+from kit.risk.limits import THROTTLED_RATE
 from kit.risk.measures import EntryContext
 from kit.risk.order_checks import RATE, amount
 from kit.risk.policy import Policy
@@ -22,7 +24,10 @@ PASSED = checks_pb2.CHECK_RESULT_PASSED
 BLOCKED = checks_pb2.CHECK_RESULT_BLOCKED
 NOTED = checks_pb2.CHECK_RESULT_NOTED
 ACTIVE = risk_pb2.TRADING_MODE_ACTIVE
+THROTTLED = risk_pb2.TRADING_MODE_THROTTLED
 MODE = "mode"
+RATES = frozenset({RATE, THROTTLED_RATE})
+"""What a later order may be within."""
 CLOSING_ALL = risk_pb2.TRADING_MODE_CLOSING_ALL
 
 
@@ -38,7 +43,7 @@ class ProposedEntry:
     """The price for its value: the limit price, or the reference price of a market order."""
     stop_price: str = ""
     expires_time_ns: int = 0
-    """0: it does not expire."""
+    """0: it does not expire; one of a strategy has to."""
     is_of_strategy: bool = True
     """A person may place an order without a stop, and several in an instrument."""
     strategy: str = ""
@@ -89,7 +94,7 @@ def verdict_on_entry(policy: Policy, state: RiskState, entry: ProposedEntry) -> 
     """Compare an order with every limit."""
     size, price = amount(entry.size), amount(entry.price)
     place = Place(entry.venue, entry.account, entry.symbol, entry.strategy)
-    facts = _with_notional(state, size, price)
+    facts = _with_order(state, entry, size, price)
     if not entry.is_of_strategy:
         facts = msgspec.structs.replace(facts, strategy=entry.strategy)
     checks = [
@@ -102,9 +107,18 @@ def verdict_on_entry(policy: Policy, state: RiskState, entry: ProposedEntry) -> 
     ]
     if entry.is_of_strategy:
         checks += [_position_check(state), _stop_check(entry)]
+        checks += _name_checks(entry)
     prices = (price,) if entry.stated_prices is None else entry.stated_prices
     context = EntryContext(
-        place, entry.is_buy, prices, state.now_ns, facts, policy.valuation, policy.groups
+        place,
+        entry.is_buy,
+        prices,
+        state.now_ns,
+        facts,
+        policy.valuation,
+        policy.groups,
+        policy.maintenance_margin,
+        state.mode == THROTTLED,
     )
     checks += policy.checks(context)
     return CheckedVerdict(_verdict(state, checks), checks, state.mode, facts=facts)
@@ -137,7 +151,7 @@ def _verdict(state: RiskState, checks: Sequence[checks_pb2.Check]) -> "risk_pb2.
     if MODE in names:
         is_closing = state.mode == CLOSING_ALL
         return risk_pb2.VERDICT_CLOSE_ALL if is_closing else risk_pb2.VERDICT_STAND_DOWN
-    if names == {RATE}:
+    if names and names <= RATES:
         return risk_pb2.VERDICT_THROTTLE
     return risk_pb2.VERDICT_BLOCK if names else risk_pb2.VERDICT_ALLOW
 
@@ -150,31 +164,76 @@ def _mode_check(
         name=MODE,
         observed=mode_name(state.mode),
         limit=mode_name(ACTIVE),
-        result=PASSED if state.mode == ACTIVE else otherwise,
+        result=PASSED if allows_entries(state.mode) else otherwise,
         detail="" if state.mode == ACTIVE else f"of {', '.join(strict)}",
     )
 
 
 def _expiry_check(state: RiskState, entry: ProposedEntry) -> checks_pb2.Check:
     ends_ns = entry.expires_time_ns
+    is_missing = entry.is_of_strategy and not ends_ns
+    is_over = bool(ends_ns) and state.now_ns >= ends_ns
     return checks_pb2.Check(
         name="expiry",
         observed=str(state.now_ns),
         limit=str(ends_ns) if ends_ns else "",
         unit="ns",
-        result=PASSED if not ends_ns or state.now_ns < ends_ns else BLOCKED,
+        result=BLOCKED if is_missing or is_over else PASSED,
+        detail="an intent needs a time at which it expires" if is_missing else "",
     )
 
 
-def _with_notional(state: RiskState, size: Decimal | None, price: Decimal | None) -> RiskFacts:
-    """The facts, with the value of the order as far as it is known."""
-    if state.instrument is None:
-        return state.facts
-    asset = instruments.notional_asset(state.instrument)
-    value = None
+def _name_checks(entry: ProposedEntry) -> list[checks_pb2.Check]:
+    """Without a name, no limit of a strategy would hold."""
+    if entry.strategy:
+        return []
+    detail = "an intent names its strategy"
+    return [checks_pb2.Check(name="strategies", result=BLOCKED, detail=detail)]
+
+
+def _with_order(
+    state: RiskState, entry: ProposedEntry, size: Decimal | None, price: Decimal | None
+) -> RiskFacts:
+    """The facts, with the order and its value as far as they are known."""
+    instrument, facts = state.instrument, state.facts
+    if instrument is None:
+        return facts
+    asset, value, order = instruments.notional_asset(instrument), None, None
     if size is not None and price is not None:
-        value = instruments.notional_in_asset(state.instrument, size, price)
-    return msgspec.structs.replace(state.facts, notional=value, notional_asset=asset)
+        value = instruments.notional_in_asset(instrument, size, price)
+    if size is not None:
+        order = _holding(entry, instrument, size if entry.is_buy else -size, price, facts.reference)
+    return msgspec.structs.replace(facts, notional=value, notional_asset=asset, order=order)
+
+
+def _holding(
+    entry: ProposedEntry,
+    instrument: types_pb2.Instrument,
+    size: Decimal,
+    price: Decimal | None,
+    reference: ReferencePrice | None,
+) -> Holding:
+    """The order, as if it were filled at its price."""
+    multiplier = instruments.multiplier(instrument)
+    assets = instruments.contract_assets(instrument)
+    cost = None
+    if multiplier is not None and price is not None and assets is not None:
+        count = product(size, multiplier)
+        is_inverse = instruments.is_inverse(instrument)
+        cost = rounded(quotient(count, price) if is_inverse else product(count, price), ATOM)
+    return Holding(
+        venue=entry.venue,
+        account=entry.account,
+        symbol=entry.symbol,
+        strategy=entry.strategy,
+        base=instrument.base,
+        quote=instrument.quote,
+        settle=instrument.settlement_asset,
+        multiplier=multiplier,
+        size=size,
+        cost=None if cost is None else Decimal(plain(cost)),
+        mark=None if reference is None else reference.middle,
+    )
 
 
 def _position_check(state: RiskState) -> checks_pb2.Check:

@@ -120,14 +120,18 @@ class MarginCalculator:
     def liquidation_price(self, wallet: Wallet, position: Position) -> Decimal | None:
         """Return the mark price at which equity and maintenance margin are equal while all other
         prices stay as they are, or None if there is no such price."""
-        contract = position.contract
-        unit_value = self._unit_value(contract)
-        if not position.size or unit_value is None:
-            return None
-        rest = self.equity(wallet, contract.settle) - position.unrealized(unit_value)
-        others = self.maintenance_required(wallet, contract.settle)
-        own = self.maintenance.apply(abs(position.value(unit_value)))
-        return position.price_at_margin(rest - others + own, self.maintenance)
+        prices = self.liquidation_prices(wallet, position.contract.settle)
+        return next((price for one, price in prices if one is position), None)
+
+    def liquidation_prices(
+        self, wallet: Wallet, asset: str
+    ) -> Iterator[tuple[Position, Decimal | None]]:
+        """The liquidation price of each position whose price is known."""
+        equity, required = self.equity(wallet, asset), self.maintenance_required(wallet, asset)
+        for position, unit_value in self._held(wallet, asset):
+            rest = equity - position.unrealized(unit_value) - required
+            own = self.maintenance.apply(abs(position.value(unit_value)))
+            yield position, position.price_at_margin(rest + own, self.maintenance)
 
     def _held(self, wallet: Wallet, asset: str) -> Iterator[tuple[Position, Ratio]]:
         for position in wallet.positions.values():

@@ -1,10 +1,11 @@
 """The facts for the comparison of an order with limits, as verdicts record them. None: unknown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
 
+from kit.accounting.amounts import add, quotient
 from kit.risk.scopes import Groups, Place, Scope
 
 LOSSES_SECONDS = Decimal(24 * 60 * 60)
@@ -48,7 +49,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RecentEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Approved entries within the last minute."""
+    """Approved entries within a time."""
 
     venue: str
     account: str
@@ -76,6 +77,65 @@ class ReferencePrice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     ask: Decimal
     time_ns: int
     """The book was so at this time or later."""
+    book_state: str = ""
+    """As "proven" or "unproven"; "": not known."""
+
+    @property
+    def middle(self) -> Decimal:
+        return quotient(add(self.bid, self.ask), Decimal(2))
+
+
+class Holding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A position, or an order as if it were filled, with what its profit follows from."""
+
+    venue: str
+    account: str
+    symbol: str
+    strategy: str = ""
+    base: str = ""
+    quote: str = ""
+    """"": the terms of the instrument are not known."""
+    settle: str = ""
+    """Of a derivative, the asset that pays profit and loss; "" of spot."""
+    multiplier: Decimal | None = None
+    size: Decimal
+    """Negative if short."""
+    cost: Decimal | None = None
+    """What it is worth at the prices of its fills; negative if short."""
+    mark: Decimal | None = None
+    """The middle of the best bid and ask."""
+
+    @property
+    def place(self) -> Place:
+        return Place(self.venue, self.account, self.symbol, self.strategy)
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an account has of an asset by the books, without what open positions have earned."""
+
+    venue: str
+    account: str
+    asset: str
+    amount: Decimal
+
+    @property
+    def place(self) -> Place:
+        return Place(self.venue, self.account, "")
+
+
+class OpenOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An own order in the instrument of the order, of any account of its venue."""
+
+    account: str
+    strategy: str = ""
+    is_buy: bool
+    size: Decimal
+    price: Decimal | None = None
+    """None: at market."""
+    is_recent: bool = False
+    """Whether it is an entry that was approved within the last minute."""
+    may_fill: bool = False
+    """Whether it may still be filled."""
 
 
 class RiskFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,9 +148,22 @@ class RiskFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of the whole mesh."""
     results: tuple[Result, ...] | None = None
     recent: tuple[RecentEntries, ...] | None = None
+    """Within the last minute."""
     losses: Losses | None = None
-    """None: also for an order of a person, and where no limit needs them."""
+    """None: also for an order of a person. This and what follows: also where no limit needs it."""
     reference: ReferencePrice | None = None
+    order: Holding | None = None
+    """The order, as if it were filled."""
+    today: tuple[RecentEntries, ...] | None = None
+    """Since midnight UTC."""
+    orders: tuple[OpenOrder, ...] | None = None
+    holdings: tuple[Holding, ...] | None = None
+    balances: tuple[Balance, ...] | None = None
+    booked: tuple[Result, ...] | None = None
+    """Since the books began."""
+    marks: Mapping[str, Decimal] | None = None
+    """The high-water marks of profit by scope, in the currency of the policy. A scope that is not
+    there has had no profit yet."""
     strategy: str = ""
     """Of the order that a person amends. "": of a person, or the order names it."""
 

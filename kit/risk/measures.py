@@ -1,13 +1,13 @@
 """The values after an order, for the comparison with limits. Unknown stays unknown."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-from kit.accounting.amounts import ZERO, add, product, quotient, subtract, total
+from kit.accounting.amounts import ZERO, add, plain, product, quotient, subtract, total
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.risk.facts import Exposure, RiskFacts
+from kit.risk.facts import Exposure, RecentEntries, RiskFacts
 from kit.risk.scopes import Groups, Place, Scope
 
 ONE = Decimal(1)
@@ -22,6 +22,12 @@ class Valuation:
     """"": none is set, and no value is known."""
     rates: Mapping[str, Decimal]
     """What one unit of an asset is worth in the currency."""
+
+    @property
+    def text(self) -> str:
+        """The same for equal currencies and rates."""
+        rates = " ".join(f"{asset}={plain(self.rates[asset])}" for asset in sorted(self.rates))
+        return f"{self.currency} {rates}"
 
     def rate(self, asset: str) -> Decimal | None:
         if asset and asset == self.currency:
@@ -55,6 +61,10 @@ class EntryContext:
     facts: RiskFacts
     valuation: Valuation
     groups: Groups
+    maintenance: Mapping[str, Decimal] = field(default_factory=dict)
+    """By venue, the margin below which positions are liquidated, as a part of their value."""
+    is_throttled: bool = False
+    """Whether the mode is THROTTLED."""
 
 
 class Measured(NamedTuple):
@@ -111,12 +121,46 @@ def price_age(context: EntryContext, scope: Scope) -> Measured:
 
 def entries_per_minute(context: EntryContext, scope: Scope) -> Measured:
     """The entries of a minute."""
-    recent = context.facts.recent
-    if recent is None:
-        return Measured(problem="the entries of the last minute are not known")
-    groups = context.groups
-    count = Decimal(sum(one.count for one in recent if one.place.is_in(scope, groups)))
-    return Measured(count, add(count, ONE))
+    return _with_this_one(context, scope, context.facts.recent, "the entries of the last minute")
+
+
+def entries_per_day(context: EntryContext, scope: Scope) -> Measured:
+    """The entries since midnight UTC."""
+    return _with_this_one(context, scope, context.facts.today, "the entries of the day")
+
+
+def repeated_entries(context: EntryContext, scope: Scope) -> Measured:
+    """The entries of a minute that are like the order: in its account and instrument, of its
+    strategy or of persons, of its side and size."""
+    orders, order, place = context.facts.orders, context.facts.order, context.place
+    if orders is None or order is None:
+        return Measured(problem="the entries of the last minute in the instrument are not known")
+    like = [
+        one
+        for one in orders
+        if one.is_recent
+        and (one.account, one.strategy) == (place.account, place.strategy)
+        and (one.is_buy, one.size) == (context.is_buy, abs(order.size))
+    ]
+    return Measured(Decimal(len(like)), Decimal(len(like) + 1))
+
+
+def self_matches(context: EntryContext, scope: Scope) -> Measured:
+    """The own orders of the other side, of any account of the venue, that the order could trade
+    with."""
+    if context.facts.orders is None:
+        return Measured(problem="the own orders in the instrument are not known")
+    others = [one for one in context.facts.orders if one.may_fill and one.is_buy != context.is_buy]
+    return Measured(Decimal(sum(_may_meet(context, one.price) for one in others)))
+
+
+def open_order_notional(context: EntryContext, scope: Scope) -> Measured:
+    """The value of all entries that may still be filled."""
+
+    def to_fill(found: Iterable[_Sides]) -> Decimal:
+        return total(add(one.buys, one.sells) for one in found)
+
+    return _exposed(context, scope, to_fill)
 
 
 def positions(context: EntryContext, scope: Scope) -> Measured:
@@ -180,6 +224,27 @@ def seconds_after_loss(context: EntryContext, scope: Scope) -> Measured:
         return Measured(problem="the results of the strategy are not known")
     passed_ns = context.now_ns - losses.last_time_ns
     return Measured(quotient(Decimal(passed_ns), Decimal(NANOSECONDS_PER_SECOND)))
+
+
+def _with_this_one(
+    context: EntryContext, scope: Scope, entries: Iterable[RecentEntries] | None, name: str
+) -> Measured:
+    if entries is None:
+        return Measured(problem=f"{name} are not known")
+    groups = context.groups
+    count = Decimal(sum(one.count for one in entries if one.place.is_in(scope, groups)))
+    return Measured(count, add(count, ONE))
+
+
+def _may_meet(context: EntryContext, price: Decimal | None) -> bool:
+    """Whether an order of the other side at a price could trade with it. One at market could trade
+    with any."""
+    for own in context.prices:
+        if own is None or price is None:
+            return True
+        if own >= price if context.is_buy else own <= price:
+            return True
+    return False
 
 
 class _Sides(NamedTuple):

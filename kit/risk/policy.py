@@ -8,8 +8,10 @@ from functools import cached_property
 import msgspec
 from venuemesh.events.v1 import checks_pb2
 
-from kit.risk import trading_hours
-from kit.risk.limits import BLOCKED, OF_LOSSES, PASSED, PRICED, RULES
+from kit.risk import closed_periods, trading_hours
+from kit.risk.closed_periods import ClosedPeriod
+from kit.risk.escalation import Escalation
+from kit.risk.limits import BLOCKED, PASSED, RULES, RULES_BY_NAME, THROTTLED_RATE, Need
 from kit.risk.measures import EntryContext, Valuation
 from kit.risk.scopes import ALL
 from kit.risk.trading_hours import TradingHours
@@ -35,6 +37,10 @@ class Policy(
     """Orders that open positions, of the whole mesh within the last minute. None: no limit."""
     trading_hours: tuple[TradingHours, ...] = ()
     """Empty: always."""
+    closed_periods: tuple[ClosedPeriod, ...] = ()
+    """When no positions may be opened, by date."""
+    book_states: tuple[str, ...] = ()
+    """States of the order book in which positions may be opened. Empty: any that may be right."""
     limits: Mapping[str, Mapping[str, Decimal]] = {}
     """By the name of a rule in kit.risk.limits and the key of a scope."""
     waived: tuple[str, ...] = ()
@@ -45,6 +51,10 @@ class Policy(
     """What one unit of another asset is worth in the currency."""
     groups: Mapping[str, tuple[str, ...]] = {}
     """Instruments that are limited together, because their prices move together."""
+    maintenance_margin: Mapping[str, Decimal] = {}
+    """By venue, the part of the value of a position that must be left of the equity."""
+    escalations: tuple[Escalation, ...] = ()
+    """What sets modes when a limit is reached."""
 
     @cached_property
     def version(self) -> bytes:
@@ -60,15 +70,11 @@ class Policy(
     def valuation(self) -> Valuation:
         return Valuation(self.currency, self.rates)
 
-    @property
-    def needs_prices(self) -> bool:
-        """Whether a limit is compared with prices of now."""
-        return not PRICED.isdisjoint(self.limits)
-
-    @property
-    def needs_losses(self) -> bool:
-        """Whether a limit is compared with the newest losses of a strategy."""
-        return not OF_LOSSES.isdisjoint(self.limits)
+    @cached_property
+    def needs(self) -> frozenset[Need]:
+        """What its limits are compared with."""
+        found = frozenset[Need]().union(*(RULES_BY_NAME[name].needs for name in self.limits))
+        return found | {Need.PRICES} if self.book_states else found
 
     def allows_account(self, venue: str, account: str) -> bool:
         return ALL in self.accounts or f"{venue}/{account}" in self.accounts
@@ -89,8 +95,15 @@ class Policy(
             )
         if self.trading_hours:
             found.append(self._hours_check(context.now_ns))
+        if self.closed_periods:
+            found.append(self._closed_check(context.now_ns))
+        if self.book_states:
+            found.append(self._book_check(context))
         for rule in RULES:
-            found += rule.checks(context, self.limits.get(rule.name, {}))
+            if rule.name != THROTTLED_RATE:
+                found += rule.checks(context, self.limits.get(rule.name, {}))
+            elif context.is_throttled:
+                found += self._throttled_checks(context)
         return found
 
     def _hours_check(self, now_ns: int) -> checks_pb2.Check:
@@ -102,6 +115,37 @@ class Policy(
             unit="UTC",
             result=PASSED if is_within else BLOCKED,
         )
+
+    def _closed_check(self, now_ns: int) -> checks_pb2.Check:
+        closed = closed_periods.at(self.closed_periods, now_ns)
+        return checks_pb2.Check(
+            name="closed_periods",
+            observed=closed_periods.utc_text(now_ns),
+            limit="" if closed is None else closed_periods.text_of(closed),
+            unit="UTC",
+            result=PASSED if closed is None else BLOCKED,
+        )
+
+    def _book_check(self, context: EntryContext) -> checks_pb2.Check:
+        reference = context.facts.reference
+        state = "" if reference is None else reference.book_state
+        return checks_pb2.Check(
+            name="book_states",
+            observed=state,
+            limit=", ".join(self.book_states),
+            result=PASSED if state in self.book_states else BLOCKED,
+            detail="" if state else "no good order book is known",
+        )
+
+    def _throttled_checks(self, context: EntryContext) -> list[checks_pb2.Check]:
+        found = [
+            *RULES_BY_NAME[THROTTLED_RATE].checks(context, self.limits.get(THROTTLED_RATE, {}))
+        ]
+        if not found:
+            # Which lower rate it is is not known.
+            text = "the mode is THROTTLED, and the policy has no rate for it"
+            found = [checks_pb2.Check(name=THROTTLED_RATE, result=BLOCKED, detail=text)]
+        return found
 
 
 OPEN_POLICY = Policy(

@@ -24,7 +24,8 @@ from kit.risk.scopes import Place
 BUY = types_pb2.SIDE_BUY
 OF_POLICIES = frozenset(
     {
-        *("accounts", "instruments", "strategies", "trading_hours", "order_size_max", NOTIONAL),
+        *("accounts", "instruments", "strategies", "trading_hours", "closed_periods"),
+        *("book_states", "order_size_max", NOTIONAL),
         *RULES_BY_NAME,
     }
 )
@@ -83,7 +84,15 @@ def simulate(
     prices = tuple(_price(text, entry, facts) for text in entry.prices)
     place = entry.place._replace(strategy=entry.place.strategy or facts.strategy)
     context = EntryContext(
-        place, entry.is_buy, prices, now_ns, facts, policy.valuation, policy.groups
+        place,
+        entry.is_buy,
+        prices,
+        now_ns,
+        facts,
+        policy.valuation,
+        policy.groups,
+        policy.maintenance_margin,
+        given.mode == risk_pb2.TRADING_MODE_THROTTLED,
     )
     checks = [
         *order_checks.place_checks(policy, place),

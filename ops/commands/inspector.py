@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CALL_SECONDS_MAX = 30
 MODES = {
     name: risk_pb2.TradingMode.Value(f"{tables.PREFIX}{name.upper().replace('-', '_')}")
-    for name in ("active", "standing-down", "closing-all", "halted")
+    for name in ("active", "throttled", "standing-down", "closing-all", "halted")
 }
 
 

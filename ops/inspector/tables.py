@@ -17,7 +17,7 @@ def modes(found: Iterable[inspector_pb2.ModeState]) -> Table:
             one.scope,
             word(risk_pb2.TradingMode.Name(one.mode), PREFIX),
             time_text(one.changed_time_ns) if one.changed_time_ns else "",
-            one.caller,
+            one.caller or one.rule,
             one.reason,
         )
         for one in found

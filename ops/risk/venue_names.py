@@ -29,6 +29,8 @@ def _names(policy: Policy) -> Iterator[tuple[str, str]]:
     for field in ("accounts", "instruments", "order_size_max"):
         for name in getattr(policy, field):
             yield field, name
+    for venue in policy.maintenance_margin:
+        yield f"maintenance_margin.{venue}", venue
     for group, members in policy.groups.items():
         for name in members:
             yield f"groups.{group}", name

@@ -16,6 +16,7 @@ from core.inspector.approvals import Approver
 from core.inspector.decision_handler import DecisionHandler
 from core.inspector.entry_fences import EntryFences
 from core.inspector.event_handler import STREAMS, EventHandler
+from core.inspector.limit_monitor import LimitMonitor
 from core.inspector.manual_orders import ManualOrders
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.order_reconciler import OrderReconciler
@@ -127,7 +128,7 @@ class Process:
         approval_ns = rig.approval_seconds * NANOSECONDS_PER_SECOND
         rules = self.rules = RiskRules(policy, world, approval_ns, rig.venue.instrument, clock)
         self.sender = SubmissionSender(self.database, self.lease, rig.venue, self.reasons, clock)
-        opener = PositionOpener(rules, approver)
+        self.opener = opener = PositionOpener(rules, approver)
         self.closer = PositionCloser(
             self.database, rules, approver, rig.venue, self.reasons, opener
         )
@@ -158,8 +159,10 @@ class Process:
         ends = OrderReconciler(self.database, self.lease, rig.venue, self.reasons, clock)
         self.unprotected = StopMonitor(self.database, self.lease, self.reasons, clock)
         self.unprotected.after_commit = wake
+        self.limits = LimitMonitor(self.database, rules, self.lease, fences, self.reasons)
+        self.limits.after_commit = wake
         tasks = (consumer.run, self.sender.run, self.closer.run)
-        tasks += (ends.run, fences.run, self.unprotected.run)
+        tasks += (ends.run, fences.run, self.unprotected.run, self.limits.run)
 
         async def begin():
             self.sender.forget()

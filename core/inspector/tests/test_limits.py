@@ -10,13 +10,13 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector import risk_facts
 from core.inspector.submissions import TAKEN
-from core.inspector.tests.books import Booked, book, hold
-from core.inspector.tests.rig import DECISIONS, SPOT, START_NS, close, decision
+from core.inspector.tests.books import CASH, Booked, book, hold
+from core.inspector.tests.rig import DECISIONS, SPOT, START_NS, close, decision, mode
 from core.inspector.tests.test_manual_orders import LENA, OTTO, amend, cancel, limit, place, sale
 from core.inspector.venue_processes import order_id
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.risk.facts import ReferencePrice, read_facts
-from kit.risk.limits import RULES_BY_NAME
+from kit.risk.limits import RULES, RULES_BY_NAME, Need
 from kit.risk.policy import OPEN_POLICY, Policy
 from tests.support.waiting import eventually, until
 
@@ -26,6 +26,7 @@ LIMIT = {"type": orders_pb2.ORDER_TYPE_LIMIT, "price": "60000"}
 
 def limited(**limits):
     fields = {name: getattr(OPEN_POLICY, name) for name in Policy.__struct_fields__}
+    fields["maintenance_margin"] = {"binance": Decimal("0.005")}
     by_scope = {
         name: {scope: Decimal(limit) for scope, limit in found.items()}
         for name, found in limits.items()
@@ -54,7 +55,7 @@ def blocked(verdict):
 
 
 # What an entry of 600 USDT just passes, and just not. A second ago the strategy lost 50 USDT, and
-# another one holds 0.01 BTC in another account.
+# another one holds 0.01 BTC in another account. Its own account has 1000 USDT.
 LIMITS = {
     "order_value_max": ("account:binance/paper", "600", "599.99"),
     "price_deviation_max": ("instrument:binance/BTCUSDT", "0.25", "0.2499"),
@@ -67,7 +68,28 @@ LIMITS = {
     "loss_per_day_max": ("strategy:ema_cross", "50", "49.99"),
     "losses_in_row_max": ("strategy:*", "2", "1"),
     "seconds_after_loss_min": ("strategy:*", "1", "86400"),
+    "throttled_entries_per_minute_max": ("mesh", "1", "0"),
+    "entries_per_day_max": ("strategy:*", "1", "0"),
+    "repeated_entries_per_minute_max": ("mesh", "1", "0"),
+    "self_matches_max": ("instrument:binance/BTCUSDT", "1", "0"),
+    "open_order_notional_max": ("strategy:*", "600", "599.99"),
+    "leverage_max": ("mesh", "1.08", "1.0799"),
+    # 976 of 4776 USDT, less the maintenance margin, until the equity is only that.
+    "liquidation_distance_min": ("mesh", "0.204", "0.205"),
+    "balance_min": ("account:*", "1000", "1000.01"),
+    "drawdown_max": ("strategy:ema_cross", "50", "49.99"),
+    "drawdown_ratio_max": ("account:binance/paper", "0.0477", "0.0476"),
 }
+FIRST = {
+    # The order of another strategy that the entry could trade with.
+    "self_matches_max": "INSERT INTO inspector_entries (venue, account, client_order_id, symbol,"
+    " strategy, is_buy, size, price) VALUES ('binance', 'main', 'x', 'BTCUSDT', 'other', false,"
+    " 0.001, 60000)",
+    "liquidation_distance_min": "INSERT INTO ledger_contracts VALUES ('binance', 'BTCPERP', 'BTC',"
+    " 'USDT', 'USDT', 1); INSERT INTO ledger_positions VALUES ('binance', 'paper', 'BTCPERP', 'x',"
+    " 1e17, 48e20)",
+}
+"""What is there before."""
 
 
 def test_each_limit_is_tested():
@@ -77,29 +99,37 @@ def test_each_limit_is_tested():
 @pytest.mark.parametrize("name", LIMITS)
 async def test_limit_blocks_the_decision_that_it_does_not_hold_for(rig, name):
     scope, passing, blocking = LIMITS[name]
-    await book(rig, Booked(1, 1, -50))
+    await book(rig, Booked(1, 1, -50), Booked(2, 1, -1_000, code=CASH, strategy=""))
     async with rig.database.transaction() as connection:
         await connection.execute(
             "INSERT INTO ledger_contracts VALUES ('binance', 'BTCUSDT', 'BTC', 'USDT', '', 1)"
         )
+        await connection.execute(FIRST.get(name, "SELECT 1"))
     await hold(rig, Decimal("0.01"), strategy="other", account="main")
     process = await rig.start(policy=limited(**{name: {scope: blocking}}))
     priced(process, 48_000)
+    if name.startswith("throttled"):
+        await until(lambda: process.active.is_active)
+        await process.changes.set(mode(risk_pb2.TRADING_MODE_THROTTLED), "lena")
     await rig.put(DECISIONS, decision(1, **LIMIT))
     (verdict,) = await given(rig, 1)
     assert blocked(verdict) == [name]
+    (check,) = [one for one in verdict.checks if one.name == name and one.limit == blocking]
+    assert check.unit
+    assert check.observed or check.projected
     assert not verdict.orders
     process.rules.policy = limited(**{name: {scope: passing}})
     await rig.put(DECISIONS, decision(2, **LIMIT))
     assert blocked((await given(rig, 2))[1]) == []
 
 
-@pytest.mark.parametrize(
-    "name", ["price_deviation_max", "price_age_ms_max", "exposure_max", "net_exposure_max"]
-)
+@pytest.mark.parametrize("name", [rule.name for rule in RULES if Need.PRICES in rule.needs])
 async def test_limit_that_needs_a_price_blocks_without_one(rig, name):
     await hold(rig, Decimal("0.01"), strategy="other")
-    await rig.start(policy=limited(**{name: {"mesh": "86400000"}}))
+    async with rig.database.transaction() as connection:
+        await connection.execute(FIRST.get(name, "SELECT 1"))
+    at_least = RULES_BY_NAME[name].is_minimum
+    await rig.start(policy=limited(**{name: {"mesh": "0" if at_least else "86400000"}}))
     await rig.put(DECISIONS, decision(1))
     assert blocked((await given(rig, 1))[0]) == [name]
 

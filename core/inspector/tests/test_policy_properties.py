@@ -79,7 +79,8 @@ def test_no_policy_and_no_mode_blocks_a_reduction(policy, mode, facts, reduction
 @settings(max_examples=200)
 def test_entry_is_allowed_only_if_each_limit_of_the_policy_was_checked(policy, facts):
     facts = msgspec.structs.replace(facts, exposures=(exposure(5),))
-    mode = {"mesh": risk_pb2.TRADING_MODE_ACTIVE}
+    # In which every limit is looked at.
+    mode = {"mesh": risk_pb2.TRADING_MODE_THROTTLED}
     state = RiskState(START_NS, mode, SPOT, 0, 3, facts)
     verdict = verdict_on_entry(policy, state, ENTRY)
     checked = {check.name for check in verdict.checks}

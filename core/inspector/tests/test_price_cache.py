@@ -48,7 +48,9 @@ def prices(books, clock):
 async def test_price_is_asked_for_once_while_it_is_fresh_and_ends(prices, books, clock):
     assert prices.find(*KEY) is None
     await prices.refresh(*KEY)
-    expected = ReferencePrice(bid=Decimal(99), ask=Decimal(101), time_ns=clock.time_ns())
+    expected = ReferencePrice(
+        bid=Decimal(99), ask=Decimal(101), time_ns=clock.time_ns(), book_state="proven"
+    )
     assert prices.find(*KEY) == expected
     clock.now_ns += FRESH_NS
     await prices.refresh(*KEY)

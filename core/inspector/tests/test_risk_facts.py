@@ -8,13 +8,17 @@ from venuemesh.events.v1 import event_pb2, executions_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector import open_entries, risk_facts
+from core.inspector.risk_facts import FactsRequest
 from core.inspector.submissions import submitted_id
 from core.inspector.tests.books import CASH, FEES, FUNDING, Booked, book, hold, is_booked
 from core.inspector.tests.rig import DECISIONS, EXECUTIONS, SPOT, START_NS, decision
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.risk.facts import Exposure, Losses, RecentEntries, ReferencePrice, Result, read_facts
+from kit.risk.limits import Need
+from kit.risk.scopes import Place
 from tests.support.waiting import eventually
 
+NEEDS = (Need.LOSSES,)
 DAY_NS = risk_facts.DAY_NS
 PRICE = ReferencePrice(bid=Decimal(59_000), ask=Decimal(61_000), time_ns=START_NS)
 STRATEGY = "ema_cross"
@@ -26,12 +30,14 @@ INVERSE = types_pb2.Instrument(
 )  # fmt: skip
 
 
-async def gathered(rig, price=None, instrument=SPOT, strategy=STRATEGY, **options):
+async def gathered(rig, price=None, instrument=SPOT, strategy=STRATEGY, needs=NEEDS, **options):
     def find(venue, symbol):
         return price
 
+    place = Place("binance", "paper", "BTCUSDT", strategy)
+    request = FactsRequest(place, instrument, START_NS, frozenset(needs), **options)
     async with rig.database.transaction() as connection:
-        return await risk_facts.gather(connection, strategy, instrument, find, START_NS, **options)
+        return await risk_facts.gather(connection, request, find)
 
 
 async def approved_entry(rig):
@@ -42,7 +48,7 @@ async def approved_entry(rig):
     (verdict,) = await rig.verdicts()
     async with rig.database.transaction() as connection:
         await connection.execute("DELETE FROM inspector_entries")
-        await open_entries.add(connection, verdict.orders, STRATEGY)
+        await open_entries.add(connection, verdict.orders, STRATEGY, START_NS)
     return verdict
 
 
@@ -147,7 +153,7 @@ async def test_amendment_counts_with_the_larger_size_and_price(rig):
     for size, price in (("0.02", "50000"), ("0.005", "70000")):
         entry.content.size, entry.content.price = size, price
         async with rig.database.transaction() as connection:
-            await open_entries.add(connection, [entry], STRATEGY)
+            await open_entries.add(connection, [entry], STRATEGY, START_NS)
     assert (await gathered(rig)).exposures[0].buys == Decimal("0.02") * 70_000
 
 
@@ -164,7 +170,7 @@ async def test_market_order_without_a_price_is_of_unknown_value(rig):
     entry.content.price = ""
     async with rig.database.transaction() as connection:
         await connection.execute("DELETE FROM inspector_entries")
-        await open_entries.add(connection, [entry], STRATEGY)
+        await open_entries.add(connection, [entry], STRATEGY, START_NS)
     assert (await gathered(rig)).exposures[0].buys is None
     assert (await gathered(rig, PRICE)).exposures[0].buys == Decimal(600)
 

@@ -25,7 +25,9 @@ POLICY = Policy(
     entries_per_minute_max=3,
 )
 STATE = RiskState(NOW_NS, {"mesh": ACTIVE, "venue:binance": ACTIVE}, SPOT, 0, 2)
-ENTRY = ProposedEntry("binance", "paper", "BTCUSDT", "0.5", "60000", "59000", NOW_NS + 1)
+ENTRY = ProposedEntry(
+    "binance", "paper", "BTCUSDT", "0.5", "60000", "59000", NOW_NS + 1, strategy="ema"
+)
 INVERSE = types_pb2.Instrument(
     venue="binance", symbol="BTCUSDT", base="BTC", quote="USD",
     kind=types_pb2.INSTRUMENT_KIND_PERPETUAL, contract_kind=types_pb2.CONTRACT_KIND_INVERSE,

@@ -43,6 +43,14 @@ class BestPrices:
         """None if it is not known: the book may be wrong, or has no ask."""
         return self._best(self.book.asks)
 
+    @property
+    def state_name(self) -> str:
+        """How good the book is, as "proven" or "unproven"; "" if it may be wrong."""
+        if self.book.state not in EXACT:
+            return ""
+        name = market_data_pb2.BookState.Name(self.book.state)
+        return name.removeprefix("BOOK_STATE_").lower()
+
     def _best(self, levels: Iterable[market_data_pb2.Level]) -> Decimal | None:
         if self.book.state not in EXACT:
             return None

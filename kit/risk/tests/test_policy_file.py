@@ -29,6 +29,25 @@ net_exposure_max = "waived"
 loss_per_day_max = { "strategy:*" = 500 }
 losses_in_row_max = 3
 seconds_after_loss_min = 600
+closed_periods = [
+  { start = 2026-12-24T18:00:00Z, end = 2026-12-26T00:00:00Z, reason = "holidays" },
+]
+book_states = ["proven"]
+throttled_entries_per_minute_max = 3
+entries_per_day_max = "waived"
+repeated_entries_per_minute_max = 1
+self_matches_max = 0
+open_order_notional_max = 40000
+leverage_max = { mesh = 2, "account:binance/main" = 3 }
+liquidation_distance_min = 0.2
+maintenance_margin = { binance = 0.005 }
+balance_min = 1000
+drawdown_max = { mesh = 8000, "strategy:*" = 1500 }
+drawdown_ratio_max = 0.2
+escalations = [
+  { limit = "drawdown_max", mode = "closing_all" },
+  { limit = "drawdown_max", share = 0.8, mode = "throttled", release_seconds = 3600 },
+]
 
 [groups]
 majors = ["binance/BTCUSDT", "okx/BTC-USDT"]
@@ -56,7 +75,7 @@ def test_whole_policy_is_read():
         "mesh": Decimal("0.02"), "instrument:okx/BTC-USDT": Decimal("0.05")
     }  # fmt: skip
     assert policy.limits["losses_in_row_max"] == {"strategy:*": Decimal(3)}
-    assert policy.waived == ("price_age_ms_max", "net_exposure_max")
+    assert policy.waived == ("price_age_ms_max", "entries_per_day_max", "net_exposure_max")
     assert policy.version == read_policy(f"# the same\n{WHOLE}", is_complete=True).version
 
 

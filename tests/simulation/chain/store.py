@@ -40,6 +40,8 @@ TABLES = (
     "inspector_fences",
     "inspector_entries",
     "inspector_terms",
+    "inspector_equity_marks",
+    "inspector_mode_rules",
 )
 
 

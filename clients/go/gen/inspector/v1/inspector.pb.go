@@ -72,15 +72,17 @@ type ModeState struct {
 	Mode v1.TradingMode `protobuf:"varint,2,opt,name=mode,proto3,enum=venuemesh.events.v1.TradingMode" json:"mode,omitempty"`
 	// The reason, in the caller's words.
 	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
-	// The subject of the caller's token. Empty: the mode was never set.
+	// The subject of the caller's token. Empty: a rule has set the mode, or it was never set.
 	Caller string `protobuf:"bytes,4,opt,name=caller,proto3" json:"caller,omitempty"`
 	// Time at which it was set, ns since the Unix epoch. 0: it was never set.
 	ChangedTimeNs int64 `protobuf:"fixed64,5,opt,name=changed_time_ns,json=changedTimeNs,proto3" json:"changed_time_ns,omitempty"`
 	// Of the answer of SetMode: accounts whose venue process has not confirmed yet that approvals of
 	// entries are void that were given before. It is tried again until these have expired.
 	UnfencedAccounts []string `protobuf:"bytes,6,rep,name=unfenced_accounts,json=unfencedAccounts,proto3" json:"unfenced_accounts,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// The limit of the policy whose rule has set it. Empty: a person has, or it was never set.
+	Rule          string `protobuf:"bytes,7,opt,name=rule,proto3" json:"rule,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ModeState) Reset() {
@@ -153,6 +155,13 @@ func (x *ModeState) GetUnfencedAccounts() []string {
 		return x.UnfencedAccounts
 	}
 	return nil
+}
+
+func (x *ModeState) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
 }
 
 // A position of a strategy in an instrument, from its entry to its end.
@@ -390,7 +399,7 @@ type SetModeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it applies to: "mesh", "venue:VENUE", "account:VENUE/ACCOUNT" or "strategy:NAME".
 	Scope string `protobuf:"bytes,1,opt,name=scope,proto3" json:"scope,omitempty"`
-	// ACTIVE, STANDING_DOWN, CLOSING_ALL or HALTED.
+	// ACTIVE, THROTTLED, STANDING_DOWN, CLOSING_ALL or HALTED.
 	Mode v1.TradingMode `protobuf:"varint,2,opt,name=mode,proto3,enum=venuemesh.events.v1.TradingMode" json:"mode,omitempty"`
 	// Why. Not empty.
 	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -819,14 +828,15 @@ var File_venuemesh_inspector_v1_inspector_proto protoreflect.FileDescriptor
 const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\n" +
 	"&venuemesh/inspector/v1/inspector.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x11\n" +
-	"\x0fGetStateRequest\"\xdc\x01\n" +
+	"\x0fGetStateRequest\"\xf0\x01\n" +
 	"\tModeState\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\tR\x05scope\x124\n" +
 	"\x04mode\x18\x02 \x01(\x0e2 .venuemesh.events.v1.TradingModeR\x04mode\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06caller\x18\x04 \x01(\tR\x06caller\x12&\n" +
 	"\x0fchanged_time_ns\x18\x05 \x01(\x10R\rchangedTimeNs\x12+\n" +
-	"\x11unfenced_accounts\x18\x06 \x03(\tR\x10unfencedAccounts\"\xb9\x02\n" +
+	"\x11unfenced_accounts\x18\x06 \x03(\tR\x10unfencedAccounts\x12\x12\n" +
+	"\x04rule\x18\a \x01(\tR\x04rule\"\xb9\x02\n" +
 	"\x10StrategyPosition\x12!\n" +
 	"\flifecycle_id\x18\x01 \x01(\fR\vlifecycleId\x12\x1a\n" +
 	"\bstrategy\x18\x02 \x01(\tR\bstrategy\x12\x14\n" +
