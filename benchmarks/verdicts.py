@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
@@ -98,7 +99,7 @@ def _in_process() -> list[float]:
 def _state() -> RiskState:
     """All facts that a limit needs."""
     price = Decimal(60_000)
-    place = {"venue": "binance", "account": "main", "strategy": "ema_cross"}
+    place: dict[str, Any] = {"venue": "binance", "account": "main", "strategy": "ema_cross"}
     symbols = [f"COIN{number}" for number in range(POSITIONS)]
     facts = RiskFacts(
         exposures=tuple(

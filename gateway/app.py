@@ -36,7 +36,7 @@ SERVICE_ID = "registry"
 
 
 async def run(settings: GatewaySettings, mesh: MeshSettings) -> None:
-    """Serve until told to stop."""
+    """Serve the registry and Envoy's routes until stopped."""
     clock = SystemClock()
     known = service_contracts.load()
     registry = ServiceRegistry(clock)

@@ -1,4 +1,4 @@
-"""What Envoy says of itself, at the Unix socket of its administration."""
+"""Envoy's own state, from the Unix socket of its administration."""
 
 import asyncio
 import re

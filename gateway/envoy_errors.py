@@ -204,7 +204,7 @@ def _rule(name: str) -> Json:
 
 
 def _details(text: str) -> Json:
-    """What Envoy says of its reason contains this."""
+    """Envoy's text for its reason contains this."""
     kind = "type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
     return {
         "extension_filter": {

@@ -89,7 +89,7 @@ class RpcMethod:
     binding: RestBinding | None
     """None if the method has no REST binding."""
     roles: frozenset[Role]
-    """The roles of which a caller needs one."""
+    """The roles: a caller needs one of them."""
     file: str
     place: tuple[int, ...]
     """Path of its comment in the file's source info."""

@@ -46,7 +46,7 @@ class BarsServicer(bars_pb2_grpc.BarsServicer):
         self, request: bars_pb2.SubscribeRequest, context: Context
     ) -> AsyncIterator[bars_pb2.SubscribeResponse]:
         interval_ms = self._checked(request)
-        # The instrument may be silent for long: tell the caller now that the call is accepted.
+        # The instrument may be silent for long: accept the call before its first bar.
         await context.send_initial_metadata(())
         is_forwarded = self._peers.is_forwarded(context)
         while True:

@@ -1,4 +1,4 @@
-"""Watermarks: no trade before the watermark is expected any more."""
+"""Watermarks: all trades before the watermark are expected to have arrived."""
 
 import numpy as np
 

@@ -25,7 +25,7 @@ SERVICE = "bridge"
 
 
 def main() -> int:
-    """Run the bridge until it is told to stop. Returns the exit code."""
+    """Run the bridge until it is stopped. Returns the exit code."""
     mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
     settings = setting_files.load(BridgeSettings, SERVICE)
     return run_process(SERVICE, mesh, lambda: run(settings, mesh))

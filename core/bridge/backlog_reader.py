@@ -1,4 +1,4 @@
-"""Serves a subscriber from its cursor up to the newest entry, then hands it over to the tailer.
+"""Serves a subscriber from its cursor up to the newest entry, then passes it to the tailer.
 
 No entry is skipped or sent twice.
 """
@@ -51,7 +51,7 @@ class BacklogReader:
             for one in selections
         }
         self._unseen = {one.key for one in selections if one.resume_after not in (None, START)}
-        """Streams of which no entry was read yet: their position is the subscriber's cursor."""
+        """Streams without a read entry: their position is the subscriber's cursor."""
 
     async def responses(
         self, subscription: Subscription, buffer: LosslessBuffer

@@ -106,7 +106,7 @@ async def instrument_id(connection: Connection, request: InstrumentRequest) -> i
 
 
 async def check_venue(connection: Connection, venue: str) -> None:
-    """Raises UnknownService for a venue of which nothing was ever recorded."""
+    """Raises UnknownService for a venue without any recorded data."""
     found = await connection.execute("SELECT 1 FROM instruments WHERE venue = %s LIMIT 1", [venue])
     if await found.fetchone() is None:
         raise UnknownService(f"nothing was recorded of {venue!r}", name=venue)

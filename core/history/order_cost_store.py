@@ -33,7 +33,7 @@ Filter = order_costs_pb2.OrderCostsFilter
 
 
 class _Part(NamedTuple):
-    """Orders, and where the search goes on."""
+    """Orders, and the position at which the search continues."""
 
     orders: Sequence[PricedOrder]
     end: int

@@ -55,7 +55,7 @@ _TERMS = """
 
 
 class Terms(NamedTuple):
-    """What is known of an instrument."""
+    """The terms of an instrument that prices and sizes need."""
 
     costs: CostTerms
     notional_asset: str
@@ -184,7 +184,7 @@ def _cause(stored: StoredOrder) -> event_pb2.Event | None:
 
 
 def _decided_mid(cause: event_pb2.Event) -> MidPrice | None:
-    """The mid that a decision has rested on. None: the decision does not tell it."""
+    """The mid price of a decision. None: the decision does not record it."""
     facts = {fact.fact_id: fact for fact in cause.decision_made.facts}
     bid, ask = facts.get(BID_PRICE), facts.get(ASK_PRICE)
     if bid is None or ask is None:

@@ -16,7 +16,7 @@ class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
     readers_max: int = 16
     """Concurrent calls of Read and ReadBars."""
     quote_age_max_ms: int = 10_000
-    """How old a quote may be at the time of which it says the price, for the costs of orders."""
+    """Largest age of a quote at the time for which it gives a price, for the costs of orders."""
 
     def __post_init__(self) -> None:
         if self.readers_max <= 0:

@@ -1,4 +1,4 @@
-"""Orders as the stored events tell of them: state, fills, and what they follow from."""
+"""Orders from stored events: their states, fills and causes."""
 
 import asyncio
 from collections import defaultdict

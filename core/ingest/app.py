@@ -19,7 +19,7 @@ SERVICE = "ingest"
 
 
 def main() -> int:
-    """Run ingest until it is told to stop. Returns the exit code."""
+    """Run ingest until it is stopped. Returns the exit code."""
     mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
     settings = setting_files.load(IngestSettings, SERVICE)
     return run_process(SERVICE, mesh, lambda: run(settings, mesh))

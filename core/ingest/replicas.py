@@ -1,4 +1,4 @@
-"""The replicas of one venue: several processes, one of which is read at a time."""
+"""The replicas of one venue: several processes. Ingest reads one at a time."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -47,7 +47,7 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
             if getattr(self, key) <= 0:
                 raise SettingError(f"ingest.{key}", getattr(self, key), "must be above 0")
         if self.silence_s < 1:
-            # A quiet venue says so once a second.
+            # A quiet venue sends a checkpoint once a second.
             raise SettingError("ingest.silence_s", self.silence_s, "must be 1 or more")
         if self.keep_seconds < 0:
             raise SettingError("ingest.keep_seconds", self.keep_seconds, "must not be negative")

@@ -23,7 +23,7 @@ QUIET_SECONDS = 180.0
 
 
 class OpeningWaits(Exception):
-    """What the account had is not known yet. The text says why."""
+    """What the account had is not known yet. The text has the reason."""
 
 
 @dataclass(frozen=True, slots=True)

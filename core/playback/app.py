@@ -40,7 +40,7 @@ _log = telemetry.logger("playback.app")
 
 
 def main() -> int:
-    """Play until told to stop. Returns the exit code."""
+    """Play until stopped. Returns the exit code."""
     mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
     settings = setting_files.load(PlaybackSettings, SERVICE)
     orders = setting_files.load(OrdersSettings, "orders")

@@ -103,7 +103,7 @@ class NumericField:
 
 @dataclass(frozen=True, slots=True)
 class NullableField:
-    """A column of which some values are null."""
+    """A column with null values."""
 
     field: CopyField
     is_null: NDArray[np.bool_]

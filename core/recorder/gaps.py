@@ -26,7 +26,7 @@ COLUMNS = {
 
 
 class GapBeforeBatch(NamedTuple):
-    """A gap, and the cursor of the batch that it stands before."""
+    """A gap, and the cursor of the batch after it."""
 
     key: StreamKey
     cursor: Cursor

@@ -129,7 +129,7 @@ def trades_of(key: StreamKey, batch: Batch, texts: Sequence[str] | None) -> list
 
 
 def repaired_rows(trades: Sequence[RepairedTrade], ids: InstrumentIds) -> PythonRows:
-    """Trades as rows, of which only those not in the table yet are written."""
+    """Trades as rows. Only rows that are not in the table yet are written."""
     return PythonRows(
         "trade_rows",
         ", ".join(TRADE_COLUMNS),

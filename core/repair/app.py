@@ -33,7 +33,7 @@ SERVICE = "repair"
 
 
 def main() -> int:
-    """Find and mend holes until told to stop. Returns the exit code."""
+    """Find and mend holes until stopped. Returns the exit code."""
     mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
     settings = setting_files.load(RepairSettings, SERVICE)
     return run_process(SERVICE, mesh, lambda: run(settings, mesh))

@@ -39,7 +39,7 @@ _log = telemetry.logger("repair.candles")
 
 
 class CandleComparisonResult(IntEnum):
-    """What a comparison says of our bar."""
+    """The result of the comparison of our bar with the venue's candle."""
 
     EQUAL = 0
     LESS = 1

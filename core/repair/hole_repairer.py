@@ -166,7 +166,7 @@ class HoleRepairer:
         features: Features,
         retrying: RetryingCall[Sequence[ExactTrade]],
     ) -> VenueTrades:
-        """What the venue tells from one id to another, as far as a segment goes."""
+        """The venue's trades from one id to another, up to the size of a segment."""
         by_id = catalog_pb2.TRADE_HISTORY_BY_ID in features.trade_history
         reported: list[ExactTrade] = []
         newest, start_ns = begin - 1, hole.span.start_time_ns

@@ -61,7 +61,7 @@ class TradedInstrument(NamedTuple):
 
 
 class RecordedInstrument(NamedTuple):
-    """An instrument of which anything was ever recorded."""
+    """An instrument with recorded data."""
 
     instrument_id: int
     venue: str
@@ -111,13 +111,13 @@ class RecordReader:
         self._database = database
 
     async def instruments(self) -> list[TradedInstrument]:
-        """All of which there are trades."""
+        """All instruments with recorded trades, by venue and symbol."""
         async with self._database.transaction() as connection:
             found = await connection.execute(f"{_INSTRUMENTS} ORDER BY venue, symbol".encode())
             return [TradedInstrument(*row) for row in await found.fetchall()]
 
     async def listed(self) -> list[RecordedInstrument]:
-        """All of which anything was recorded."""
+        """All instruments with recorded data."""
         async with self._database.transaction() as connection:
             found = await connection.execute(
                 "SELECT instrument_id, venue, symbol FROM instruments ORDER BY venue, symbol"

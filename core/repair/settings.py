@@ -11,7 +11,7 @@ class RepairSettings(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 8115
     """gRPC port, of Repair and Admin."""
     automatic: bool = True
-    """Whether new holes are mended without being told to."""
+    """Whether new holes are repaired automatically."""
     find_interval_s: float = 10.0
     """How often to look for new holes."""
     settle_s: float = 10.0

@@ -75,7 +75,7 @@ class Contract:
         price_unit: Decimal = ATOM,
         size_unit: Decimal = ATOM,
     ) -> None:
-        """``multiplier``: what a size of 1 stands for, in base units; in quote units of an inverse
+        """``multiplier``: what a size of 1 represents, in base units; in quote units of an inverse
         contract; in settlement units per quote unit of a quanto contract."""
         self.symbol = symbol
         self.kind = assets.kind

@@ -47,7 +47,7 @@ class CostTerms:
     """What the sizes of an instrument are worth."""
 
     multiplier: Decimal
-    """What a size of 1 stands for, see kit.accounting.instruments."""
+    """What a size of 1 represents, see kit.accounting.instruments."""
     is_inverse: bool
     cost_asset: str
     """The asset that pays profit and loss."""

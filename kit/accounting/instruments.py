@@ -37,7 +37,7 @@ def is_inverse(instrument: types_pb2.Instrument) -> bool:
 
 
 def multiplier(instrument: types_pb2.Instrument) -> Decimal | None:
-    """Return what a size of 1 stands for: base units, quote units of an inverse contract, or
+    """Return what a size of 1 represents: base units, quote units of an inverse contract, or
     settlement units per unit of price of a quanto contract. None if it is not known."""
     if instrument.size_unit == types_pb2.SIZE_UNIT_CONTRACTS:
         return Decimal(instrument.contract_value) if instrument.contract_value else None

@@ -26,7 +26,7 @@ class ActiveInstance:
         self._standing_by = asyncio.Event()
 
     def change(self, *, stands_by: bool) -> None:
-        """Note what the registry says."""
+        """Take the registry's choice of the active instance."""
         self._is_known.set()
         self.stands_by = stands_by
         begins, ends = self._active, self._standing_by

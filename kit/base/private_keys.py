@@ -11,7 +11,7 @@ OTHERS = 0o077
 
 
 class PrivateKeyError(Exception):
-    """A file that is not used as a key. The text says why, without the name of the file."""
+    """A file that is not used as a key. The text has the reason, without the name of the file."""
 
 
 def pem_of(key: Ed25519PrivateKey | EllipticCurvePrivateKey) -> bytes:

@@ -10,7 +10,7 @@ from kit.base.errors import SettingError
 
 READ_INTERVAL_NS = NANOSECONDS_PER_SECOND // 2
 UNKNOWN_VERSION = (0, 0, 0)
-"""Of a file of which not even the time can be read."""
+"""The time of a file whose time cannot be read."""
 
 Content = TypeVar("Content")
 

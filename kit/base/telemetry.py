@@ -215,7 +215,7 @@ class Meter:
         )
 
     def shown_status(self) -> registry_pb2.ServiceStatus:
-        """The figures as others see them: a process that stands by is STANDBY. The registry gets
+        """The figures as others see them: a standby process is STANDBY. The registry gets
         its own state, which counts as soon as it is called."""
         status = self.status()
         if self.stands_by:

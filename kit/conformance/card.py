@@ -10,7 +10,7 @@ from kit.connector.contract.venue import Venue, VenueLimits
 
 
 class CardFailure(Exception):
-    """The connector does not do what the card asks for. The text says what was seen."""
+    """The connector does not do what the card requires. The text has what was observed."""
 
 
 class CardStatus(Enum):

@@ -42,7 +42,7 @@ class CashFlowsPage:
     """In the order of ``VenueCashFlow.position``, each once."""
     end_ns: int
     next_span_ns: int = 0
-    """How much to ask for next, if the list is left here and goes on later."""
+    """The next request, if the list is interrupted here and continued later."""
 
 
 class CashFlowQueries(Protocol):

@@ -32,7 +32,7 @@ class AccountContext:
 
     @property
     def terms(self) -> AccountTerms:
-        """What the accounts file says of the account now."""
+        """The current entry of the account in the accounts file."""
         if self.accounts_file is None:
             return AccountTerms(account=f"{self.venue}/{self.account}")
         return self.accounts_file.account(self.venue, self.account)

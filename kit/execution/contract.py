@@ -250,7 +250,7 @@ class OrderCapabilities:
     lag_s: float = 2.0
     """How long an accepted order may be missing from the venue's answers."""
     fills_kept_days: int = 3650
-    """How long the venue lists a fill. The default stands for no limit that it states."""
+    """How long the venue lists a fill. Default: the venue states no limit."""
 
 
 class OrderEntry(Protocol):
@@ -270,7 +270,7 @@ class OrderEntry(Protocol):
         ``priority``: as for ``place``."""
 
     async def cancel(self, key: OrderKey) -> Verdict:
-        """Cancel an order. Rejected when it is not open any more."""
+        """Cancel an order. Rejected if it is no longer open."""
 
     async def cancel_all(self, symbol: str = "") -> Verdict:
         """Cancel all open orders of one symbol, or of all symbols."""

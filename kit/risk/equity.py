@@ -27,7 +27,7 @@ _NO_FEES = FeeCalculator([FeeTier(ZERO, ZERO)])
 
 
 class _Unknown(Exception):
-    """A value is not known. The text says why."""
+    """A value is not known. The text has the reason."""
 
 
 def _or_problem(

@@ -40,12 +40,12 @@ SESSIONS_MAX = 16
 CHECK_INTERVAL_S = 1.0
 """How often the tokens of running streams are looked at."""
 NOBODY = Caller("nobody", roles.with_implied(Role))
-"""The caller while the mesh asks for no tokens: whoever can connect may do everything."""
+"""The caller while the mesh requires no tokens: everybody who can connect may do everything."""
 TARGET_FIELDS = (
     "venue", "account", "symbol", "client_order_id", "request_id",
     "service_id", "repair_id", "token_id", "caller",
 )  # fmt: skip
-"""Request fields that tell what a call is about."""
+"""Request fields that name the subject of a call."""
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
@@ -281,7 +281,7 @@ def _targets(request: Message) -> Iterator[tuple[str, str]]:
         yield "client_order_ids", ",".join(one.client_order_id for one in cancels)
     approved: Any = getattr(request, "approved", None)
     if approved is not None:
-        # Of a group or batch, the first one tells the account.
+        # The first order of a group or batch names the account.
         one = approved if isinstance(approved, Message) else next(iter(approved), None)
         if one is not None:
             yield from _targets(one)

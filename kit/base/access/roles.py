@@ -50,7 +50,7 @@ def to_wire(role: Role) -> "access_pb2.Role.ValueType":
 
 
 def of_method(options: MethodOptions) -> frozenset[Role]:
-    """The roles of which a caller needs one. Empty if the contract does not say it."""
+    """The roles: a caller needs one of them. Empty if the contract names none."""
     return frozenset(map(from_wire, options.Extensions[access_pb2.roles]))
 
 

@@ -1,4 +1,4 @@
-"""Tokens: a JWT, signed with Ed25519, that says who calls and what the caller may do.
+"""Tokens: a JWT, signed with Ed25519, with the caller's name and roles.
 
 Claims: iss, aud, sub (the caller's name), roles, iat, nbf, exp, jti; ``first`` is the id of the
 first token of a chain of renewals. Tokens of processes have another audience, so that none is

@@ -25,7 +25,7 @@ class RowSink(Protocol):
     def report_gap(
         self, symbol: str, channel: Channel, reason: "types_pb2.GapReason.ValueType", detail: str
     ) -> None:
-        """Publish a gap: events of this instrument did not arrive, while the connection stands."""
+        """Publish a gap: events of this instrument are missing, although the connection is open."""
 
     def on_connection_lost(
         self, symbols: Iterable[str], channels: Collection[Channel], reason: str

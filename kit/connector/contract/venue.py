@@ -57,7 +57,7 @@ class ControlMessage:
     rejection: str = ""
     """The venue's message when it rejects a request."""
     rejected_symbols: Sequence[str] = ()
-    """Instruments whose subscriptions are rejected for good, where the message says so."""
+    """Instruments whose subscriptions are finally rejected, if the message names them."""
     replies: Sequence[str] = ()
     """Messages to send back on the same connection."""
     is_closing: bool = False
@@ -107,7 +107,7 @@ class SequenceNumbers(NamedTuple):
     first: int
     last: int
     previous: int
-    """last of the update that must have come before, where the venue says so; otherwise 0."""
+    """last of the update that must have come before, if the venue states it; otherwise 0."""
 
 
 class SequenceResult(Enum):
@@ -121,7 +121,7 @@ class SequenceResult(Enum):
 
 
 class UpdateOrdering(Enum):
-    """What a sequence rule can tell about the updates of a book."""
+    """What a sequence rule can prove about the updates of a book."""
 
     NONE = "none"
     """Nothing: neither whether an update is missing, nor which updates a snapshot contains."""
@@ -136,7 +136,7 @@ class SequenceRule(Protocol):
 
     @property
     def ordering(self) -> UpdateOrdering:
-        """What the numbers of the updates can tell."""
+        """What the numbers of the updates can prove."""
 
     def after_update(self, last: int, update: SequenceNumbers) -> SequenceResult:
         """May this update follow the update that ended with ``last``?"""
@@ -237,7 +237,7 @@ class VenueHistory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VenueLimits:
-    """What a venue allows. Sources stand in the folder's README."""
+    """The limits of a venue. The folder's README has the sources."""
 
     symbols_per_connection: int
     symbols_per_message: int
@@ -280,7 +280,7 @@ class TradeHistoryLookup(Enum):
 
 
 class TradeNumbering(Enum):
-    """What the ids of the published trades tell about those that are missing."""
+    """How the ids of published trades show missing ones."""
 
     NONE = "none"
     """Nothing."""
@@ -307,7 +307,7 @@ class VenueProfile:
         TradeHistoryLookup.BY_ID,
         TradeHistoryLookup.BY_TIME,
     )
-    """Empty where a venue tells its newest trades only."""
+    """Empty for a venue that lists only its newest trades."""
     trade_numbering: TradeNumbering = TradeNumbering.NONE
     trade_time_step_ns: int = 1_000_000
     """Resolution of the trade times that VenueHistory.trades gives, for example whole seconds. The

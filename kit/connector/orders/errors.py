@@ -66,7 +66,7 @@ class ErrorTable:
             return None
 
     def is_not_found(self, verdict: Verdict) -> bool:
-        """Whether a verdict says that there is no such open order."""
+        """Whether a verdict states that there is no such open order."""
         return _has_code(verdict, self.not_found)
 
     def is_of_other_request(self, verdict: Verdict) -> bool:

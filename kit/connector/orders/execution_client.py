@@ -330,7 +330,7 @@ class CcxtExecutionClient:
             self._is_prepared = True
 
     async def _can_prepare(self, priority: Priority) -> bool:
-        """Whether requests can be made. If not, a call for a single order says why."""
+        """Whether requests can be made. If not, a call for a single order returns the reason."""
         try:
             await self._prepare(priority)
         except VenuemeshError:

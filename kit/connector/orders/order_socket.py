@@ -66,7 +66,7 @@ class OrderSocketReply:
     status: int = 200
     """The HTTP status, where the venue states one."""
     retry_after_s: float = 0
-    """How long calls must be suspended, where the venue says so."""
+    """How long calls must be suspended, if the venue states it."""
 
 
 SocketMessage = OrderSocketReply | LoginAccepted | LoginRejected | StreamClosed | None

@@ -36,7 +36,7 @@ from kit.execution.contract import (
 
 
 class UnsupportedRequest(Exception):
-    """The venue has no such order, or cannot amend it so. The text says what is missing."""
+    """The venue has no such order, or cannot amend it so. The text names what is missing."""
 
 
 class OrderApi(Protocol):

@@ -113,7 +113,6 @@ class VenueProcess:
         self._accounts = venue_accounts(self.feed_handler, mesh, own, orders, simulated_credentials)
 
     async def run(self) -> None:
-        """Serve until told to stop."""
         runtime, feed_handler = self.runtime, self.feed_handler
         runtime.report_epoch(lambda: feed_handler.hub.epoch)
         services.serve(runtime, self.servicer, self._accounts, self.control)

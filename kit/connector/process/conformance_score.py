@@ -1,4 +1,4 @@
-"""The last score of a venue's conformance cards, kept in a file for Admin to tell."""
+"""The last score of a venue's conformance cards, stored in a file for Admin."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Finds subscribed books of which nothing comes."""
+"""Finds subscribed books without any update."""
 
 from kit.base.clock import Clock
 from kit.connector.books.book_manager import BookManager

@@ -64,7 +64,7 @@ class PeerReplica:
         epochs: EpochManager,
         is_connected: Callable[[], bool],
     ) -> None:
-        """``is_connected`` says whether all connections of this process are open."""
+        """``is_connected``: whether all connections of this process are open."""
         self._feed_handler = feed_handler
         self._service_id = service_id
         self._epochs = epochs

@@ -1,4 +1,4 @@
-"""What the simulator says of the capture that it plays to this venue, in the world replay."""
+"""The simulator's state of the capture that it plays to this venue, in the world replay."""
 
 import msgspec
 
@@ -36,7 +36,7 @@ class ReplayMonitor:
                 try:
                     answer = await self._client.get("/replay/status", _Answer, {})
                 except VenuemeshError:
-                    # The connection says so, too.
+                    # The lost connection is reported already.
                     pass
                 else:
                     mine = [

@@ -14,7 +14,7 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of one venue."""
 
     port: int = 0
-    """Of the gRPC server. 0: as the venue's catalog says."""
+    """Port of the gRPC server. 0: the port in the venue's catalog."""
     instance: str = ""
     """Tells two processes of the venue apart, which read each other: the service id of the second
     one, with "b", is "binance-b". It needs a port of its own."""

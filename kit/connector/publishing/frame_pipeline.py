@@ -1,4 +1,4 @@
-"""From frames to rows: gather what the sockets read, parse it together, hand over the rows.
+"""From frames to rows: gathers frames of the sockets, parses them together, passes the rows on.
 
 Frames of one feed protocol are gathered and parsed together when the event loop has read what the
 sockets had: at once after a quiet moment, otherwise FLUSH_INTERVAL_S after the last time. A single

@@ -1,1 +1,1 @@
-"""Two processes of one venue, of which readers take the first of each event."""
+"""Two processes of one venue: readers take the first copy of each event."""

@@ -24,7 +24,7 @@ class ReplicaMerger:
         covered: Callable[[bool], None],
         meter: Meter,
     ) -> None:
-        """``same_books`` says that book update numbers are the same on all connections."""
+        """``same_books``: whether book update numbers are the same on all connections."""
         self.same_books = same_books
         self.cover = PeerCoverage(report_loss, covered)
         self.is_active = False

@@ -20,7 +20,7 @@ BODY_LENGTH_MAX = 300
 """Errors that come with HTTP status 200 are not longer. Longer answers are data."""
 BAN_RULES = (
     BanRule("", BAN_S_DEFAULT, status=BANNED),
-    # Cloudflare, which many venues stand behind.
+    # Cloudflare, which many venues use.
     BanRule("error code: 1015", BAN_S_DEFAULT, status=TOO_MANY_REQUESTS),
     BanRule("error 1015", BAN_S_DEFAULT, status=TOO_MANY_REQUESTS),
 )

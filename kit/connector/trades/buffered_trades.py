@@ -61,7 +61,7 @@ class BufferedTrades(Protocol):
         """Hold trades of the feed: later trades, and late ones."""
 
     def next_request(self) -> TradeHistoryRequest | None:
-        """The next request, or None when no trade is missing or the venue has no more."""
+        """The next request, or None if no trade is missing or the venue has no further trades."""
 
     def on_response(self, request: TradeHistoryRequest, rows: TradeRows | None) -> int:
         """Hold the missing trades of a response, oldest first. Returns how many there were."""
@@ -186,7 +186,7 @@ class BufferedTextIdTrades:
     trades show what was missed if they reach back to a known trade."""
 
     def __init__(self, symbol: str, knows: Callable[[str], bool], gap_end_ns: int) -> None:
-        """``knows`` says whether a trade with this id was seen. ``gap_end_ns`` is the time of the
+        """``knows``: whether a trade with this id was seen. ``gap_end_ns`` is the time of the
         first trade after the newest published gap; trades before it are not filled in."""
         self.symbol = symbol
         self.row_count = self.duplicates = self.incomplete_responses = 0

@@ -68,7 +68,7 @@ class TradeSequencer:
         return self._dropped + self._numbered.dropped_total + self._texts.dropped_total
 
     def on_rows(self, rows: TradeRows, overlapping: bool = False) -> None:
-        """Publish or hold trades of the feed. ``overlapping`` says that many came before. Raises
+        """Publish or hold trades of the feed. ``overlapping``: whether many came before. Raises
         NumberError, and changes nothing, when a number cannot be written."""
         numbered = rows.trade_id_text is None and rows.previous_id is not None
         if overlapping and numbered and self.held.keys().isdisjoint(rows.symbols.names):
@@ -89,7 +89,7 @@ class TradeSequencer:
 
     def reconnected(self, symbols: Iterable[str], is_covered: bool = False) -> None:
         """These instruments have a new connection: some of their trades may have been missed.
-        ``is_covered`` says that a peer replica brings them; then only a hole in ids counts."""
+        ``is_covered``: whether a peer replica brings them; then only a hole in ids counts."""
         names = set(symbols)
         if is_covered:
             self._numbered.reconnected(names)

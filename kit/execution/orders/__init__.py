@@ -1,4 +1,4 @@
-"""What is known of an account: orders, fills, balances, positions.
+"""The state of an account: orders, fills, balances, positions.
 
 order                   one order in memory
 request_reader          reads an order from the contract's message

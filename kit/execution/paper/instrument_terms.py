@@ -29,7 +29,7 @@ class PaperInstrumentTerms:
     """The asset that pays profit and loss; empty for spot."""
     pays_funding: bool
     multiplier: Decimal
-    """What a size of 1 stands for: base units, or quote units of an inverse contract."""
+    """What a size of 1 represents: base units, or quote units of an inverse contract."""
     step: Decimal
     """Sizes are multiples of it."""
     contract: Contract = field(init=False, compare=False, repr=False)
