@@ -1,5 +1,7 @@
 """Wires Audit: settings, keys, anchors, database, service."""
 
+from functools import partial
+
 from venuemesh.audit.v1 import audit_pb2
 from venuemesh.events.v1 import events_pb2
 
@@ -15,7 +17,7 @@ from core.audit.metrics import AuditMetrics
 from core.audit.service import AuditServicer
 from core.audit.settings import AuditSettings
 from core.audit.store import SYSTEM, AuditStore
-from core.audit.verifier import LogVerifier
+from core.audit.verification import Verification
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database
@@ -59,7 +61,7 @@ async def run(settings: AuditSettings, events: EventsSettings, mesh: MeshSetting
     servicer = AuditServicer(
         store,
         checkpointer,
-        LogVerifier(store, reader, keys, file),
+        partial(Verification, store, reader, keys, file),
         LogExporter(store, reader),
         EventChainReader(database, settings.chain_events_max),
         settings.readers_max,

@@ -1,6 +1,6 @@
 """Audit over gRPC."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ from core.audit.event_chains import EventChainReader
 from core.audit.export import LogExporter
 from core.audit.proofs import Prover, checkpoint_message
 from core.audit.store import AuditStore
-from core.audit.verifier import LogVerifier
+from core.audit.verification import Verification
 from kit.base import paging
 from kit.base.clock import SystemClock
 from kit.base.errors import BadPageToken, TooManySubscribers, UnknownCheckpoint
@@ -30,14 +30,14 @@ class AuditServicer(audit_pb2_grpc.AuditServicer):
         self,
         store: AuditStore,
         checkpointer: Checkpointer,
-        verifier: LogVerifier,
+        new_verification: Callable[[], Verification],
         exporter: LogExporter,
         chains: EventChainReader,
         readers_max: int,
     ) -> None:
         self._store = store
         self._checkpointer = checkpointer
-        self._verifier = verifier
+        self._new_verification = new_verification
         self._exporter = exporter
         self._chains = chains
         self._prover = Prover(store)
@@ -48,7 +48,8 @@ class AuditServicer(audit_pb2_grpc.AuditServicer):
         self, request: audit_pb2.VerifyRequest, context: Context
     ) -> AsyncIterator[audit_pb2.VerifyResponse]:
         with self._reading():
-            async for response in self._verifier.run(min(request.since_size, SIZE_MAX)):
+            since = min(request.since_size, SIZE_MAX)
+            async for response in self._new_verification().run(since):
                 yield response
 
     async def Prove(

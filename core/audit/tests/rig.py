@@ -17,7 +17,7 @@ from core.audit.log_writer import LogWriter
 from core.audit.metrics import AuditMetrics
 from core.audit.proofs import Prover
 from core.audit.store import AuditStore
-from core.audit.verifier import LogVerifier
+from core.audit.verification import Verification
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
 from kit.base.migration import migrate
@@ -80,8 +80,8 @@ class Rig:
 
     async def verify(self, since: int = 0) -> audit_pb2.VerifyResponse:
         """The outcome of a verification."""
-        verifier = LogVerifier(self.store, self.reader, self.keys, self.file)
-        return [response async for response in verifier.run(since)][-1]
+        verification = Verification(self.store, self.reader, self.keys, self.file)
+        return [response async for response in verification.run(since)][-1]
 
     async def difference(self, since: int = 0) -> str:
         """The kind of the first difference; "" if there is none."""
