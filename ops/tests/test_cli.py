@@ -87,6 +87,14 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]):
         assert f"\n  {command} " in shown
 
 
+def test_the_readme_lists_every_command_and_no_line_twice():
+    table = (ROOT / "README.md").read_text().split("## Commands\n")[1].split("\n## ")[0]
+    rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")][1:]
+    uses = [use.strip() for row in rows for use in row.split("`")[1::2]]
+    assert len(uses) == len(set(uses))
+    assert {use.split()[0] for use in uses} == {*cli.COMMANDS}
+
+
 def test_tests_pass_their_exit_code_on():
     command = [sys.executable, "-m", "ops.cli", "test", "--collect-only", "ops/no_such_file.py"]
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"}
