@@ -309,3 +309,22 @@ def test_a_retired_name_is_found_where_it_says_nothing() -> None:
     assert list(found(File("venues/x/hearing.py", b"")))
     assert list(found(File("proto/venuemesh/history/v1/a.proto", b"enum Order {\n")))
     assert not list(found(File("proto/venuemesh/tradeflow/v1/a.proto", b"message Fill {\n")))
+
+
+@pytest.mark.parametrize(
+    ("line", "has_check"),
+    [
+        ("assert found == 1", True),
+        ("with pytest.raises(ValueError): f()", True),
+        ("await rig.check_sent(3)", True),
+        ("venue.check()", True),
+        ("assert True", False),
+        ("found = checkpoint_signed(3)", False),
+        ("found = expected(3)", False),
+        ("answer = failed(3)", False),
+        ("f()", False),
+    ],
+)
+def test_a_test_without_a_check_is_found(line: str, has_check: bool) -> None:
+    code = f"async def test_it():\n    {line}\n"
+    assert bool(list(prose.assertions(python(code, "kit/tests/test_a.py")))) is not has_check
