@@ -1,6 +1,6 @@
 """Verdicts: the function alone, over gRPC with its transaction, and from the stream of decisions.
 
-In process: an entry is compared with every limit of ``docs/policy.example.toml``, with forty
+In process: an entry is compared with every limit of ``docs/policy.example.toml``, with twenty
 positions in the books. Over gRPC: SubmitManual of one caller after the other, each request with a
 transaction that is synced to disk; its verdict is BLOCK, so that no venue is waited for. From the
 stream: decisions that wait are read, decided and committed together.
@@ -42,7 +42,7 @@ from tests.support.postgres_process import PostgresProcess
 
 EXAMPLE = ROOT / "docs" / "policy.example.toml"
 IN_PROCESS, OVER_GRPC, FROM_STREAM = 2_000, 300, 1_000
-POSITIONS = 40
+POSITIONS = 20
 NOW_NS = 1_700_000_000 * NANOSECONDS_PER_SECOND
 BTCUSDT = types_pb2.Instrument(
     venue="binance", symbol="BTCUSDT", base="BTC", quote="USDT",

@@ -8,7 +8,7 @@ Unrealised profit opens no new positions; an unrealised loss is reserved.
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from kit.accounting.contract import Contract
+from kit.accounting.contract import Contract, ContractKind
 from kit.accounting.fees import FeeCalculator
 from kit.accounting.money import Ratio
 from kit.accounting.position import Position
@@ -120,18 +120,33 @@ class MarginCalculator:
     def liquidation_price(self, wallet: Wallet, position: Position) -> Decimal | None:
         """Return the mark price at which equity and maintenance margin are equal while all other
         prices stay as they are, or None if there is no such price."""
-        prices = self.liquidation_prices(wallet, position.contract.settle)
-        return next((price for one, price in prices if one is position), None)
+        unit_value = self._unit_value(position.contract)
+        if not position.size or unit_value is None:
+            return None
+        asset = position.contract.settle
+        free = self.equity(wallet, asset) - self.maintenance_required(wallet, asset)
+        return self._price_without(free, position, unit_value)
 
-    def liquidation_prices(
+    def nearest_liquidations(
         self, wallet: Wallet, asset: str
     ) -> Iterator[tuple[Position, Decimal | None]]:
-        """The liquidation price of each position whose price is known."""
-        equity, required = self.equity(wallet, asset), self.maintenance_required(wallet, asset)
+        """The liquidation prices among which that is which is nearest to its mark, as a part of
+        it: of each kind of contract and side, that of the position of the largest value."""
+        largest: dict[tuple[ContractKind, bool], tuple[int, Position, Ratio]] = {}
         for position, unit_value in self._held(wallet, asset):
-            rest = equity - position.unrealized(unit_value) - required
-            own = self.maintenance.apply(abs(position.value(unit_value)))
-            yield position, position.price_at_margin(rest + own, self.maintenance)
+            key = position.contract.kind, position.size > 0
+            value = abs(position.value(unit_value))
+            if key not in largest or value > largest[key][0]:
+                largest[key] = value, position, unit_value
+        free = self.equity(wallet, asset) - self.maintenance_required(wallet, asset)
+        for _, position, unit_value in largest.values():
+            yield position, self._price_without(free, position, unit_value)
+
+    def _price_without(self, free: int, position: Position, unit_value: Ratio) -> Decimal | None:
+        """``free``: the equity beyond the maintenance margin, of all positions."""
+        own = self.maintenance.apply(abs(position.value(unit_value)))
+        rest = free - position.unrealized(unit_value) + own
+        return position.price_at_margin(rest, self.maintenance)
 
     def _held(self, wallet: Wallet, asset: str) -> Iterator[tuple[Position, Ratio]]:
         for position in wallet.positions.values():

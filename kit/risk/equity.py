@@ -18,7 +18,7 @@ from kit.accounting.money import ATOM, Ratio, atoms_of
 from kit.accounting.wallet import Wallet
 from kit.risk.facts import Holding
 from kit.risk.measures import ONE, EntryContext, Measured, Valuation, exposure
-from kit.risk.scopes import Place, Scope
+from kit.risk.scopes import Place, Scope, ScopeKind
 
 Fact = TypeVar("Fact")
 CONTRACTS_MAX = 4_096
@@ -85,9 +85,7 @@ def leverage(context: EntryContext, scope: Scope) -> Measured:
 def liquidation_distance(context: EntryContext, scope: Scope) -> Measured:
     """The smallest distance of the liquidation price of a position from its mark, as a part of the
     mark; at most 1, which it also is without a position that can be liquidated."""
-    holdings = [
-        one for one in _known(context.facts.holdings, "positions") if one.settle and one.size
-    ]
+    holdings = [one for one in holdings_of(context) if one.settle and one.size]
     order = context.facts.order
     with_order = [*holdings, order] if order is not None and order.settle else None
     observed = _smallest_distance(context, scope, holdings)
@@ -107,13 +105,23 @@ def open_profit(holding: Holding) -> Decimal | None:
 
 
 def _profit(context: EntryContext, scope: Scope) -> Decimal:
+    found: Decimal = context.computed("profit", scope, lambda: _sum_of_profit(context, scope))
+    return found
+
+
+def _equity(context: EntryContext, scope: Scope) -> Decimal:
+    found: Decimal = context.computed("equity", scope, lambda: _sum_of_equity(context, scope))
+    return found
+
+
+def _sum_of_profit(context: EntryContext, scope: Scope) -> Decimal:
     facts, groups = context.facts, context.groups
     found = [
         _value(context.valuation, one.profit, one.asset)
         for one in _known(facts.booked, "profits")
         if one.place.is_in(scope, groups)
     ]
-    holdings = _known(facts.holdings, "positions")
+    holdings = holdings_of(context)
     return total([*found, *_open_profits(context, scope, holdings)])
 
 
@@ -124,7 +132,7 @@ def _drawdown(context: EntryContext, scope: Scope) -> Decimal:
     return max(ZERO, subtract(marks.get(scope.key, ZERO), _profit(context, scope)))
 
 
-def _equity(context: EntryContext, scope: Scope) -> Decimal:
+def _sum_of_equity(context: EntryContext, scope: Scope) -> Decimal:
     facts, place = context.facts, context.place
     balances = [
         one for one in _known(facts.balances, "balances") if one.place.is_in(scope, context.groups)
@@ -134,7 +142,7 @@ def _equity(context: EntryContext, scope: Scope) -> Decimal:
         # What is missing is not nothing, and not unlimited.
         where = f"{place.venue}/{place.account}" if place.account else scope.key
         raise _Unknown(f"no balance of {where} is known")
-    derivatives = [one for one in _known(facts.holdings, "positions") if one.settle]
+    derivatives = [one for one in holdings_of(context) if one.settle]
     found = [_value(context.valuation, one.amount, one.asset) for one in balances]
     return total([*found, *_open_profits(context, scope, derivatives)])
 
@@ -142,9 +150,20 @@ def _equity(context: EntryContext, scope: Scope) -> Decimal:
 def _open_profits(
     context: EntryContext, scope: Scope, holdings: Iterable[Holding]
 ) -> Iterator[Decimal]:
+    everything = Scope(ScopeKind.MESH)
+    profits = context.computed(
+        "open profit",
+        everything,
+        lambda: {id(one): open_profit(one) for one in holdings_of(context)},
+    )
+    is_all = scope.kind is ScopeKind.MESH
     for one in holdings:
-        if one.place.is_in(scope, context.groups):
-            yield _value(context.valuation, open_profit(one), one.settle or one.quote)
+        if is_all or one.place.is_in(scope, context.groups):
+            yield _value(context.valuation, profits[id(one)], one.settle or one.quote)
+
+
+def holdings_of(context: EntryContext) -> tuple[Holding, ...]:
+    return _known(context.facts.holdings, "positions")
 
 
 def _smallest_distance(context: EntryContext, scope: Scope, holdings: Iterable[Holding]) -> Decimal:
@@ -191,7 +210,7 @@ def _distances(
     for asset in sorted(wallet.totals):
         if margin.equity(wallet, asset) <= margin.maintenance_required(wallet, asset):
             yield ZERO
-        for position, price in margin.liquidation_prices(wallet, asset):
+        for position, price in margin.nearest_liquidations(wallet, asset):
             mark = marks[position.contract.symbol]
             yield ONE if price is None else min(ONE, _ratio(abs(subtract(price, mark)), mark))
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from kit.accounting.amounts import add, quotient
-from kit.risk.scopes import Groups, Place, Scope
+from kit.risk.scopes import Groups, Place, Scope, ScopeKind
 
 LOSSES_SECONDS = Decimal(24 * 60 * 60)
 """Older losses of a strategy do not count."""
@@ -173,8 +173,8 @@ class RiskFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.json.encode(self, order="deterministic").decode()
 
     def exposures_in(self, scope: Scope, groups: Groups) -> Iterable[Exposure] | None:
-        if self.exposures is None:
-            return None
+        if self.exposures is None or scope.kind is ScopeKind.MESH:
+            return self.exposures
         return [one for one in self.exposures if one.place.is_in(scope, groups)]
 
 

@@ -11,7 +11,7 @@ from kit.accounting.amounts import plain, rounded
 from kit.risk import equity, measures
 from kit.risk.facts import LOSSES_SECONDS
 from kit.risk.measures import EntryContext, Measure
-from kit.risk.scopes import ALL_KINDS, Scope, ScopeKind, limit_of
+from kit.risk.scopes import ALL_KINDS, Scope, ScopeKind
 
 PASSED = checks_pb2.CHECK_RESULT_PASSED
 BLOCKED = checks_pb2.CHECK_RESULT_BLOCKED
@@ -90,8 +90,12 @@ class LimitRule:
         self, context: EntryContext, limits: Mapping[str, Decimal]
     ) -> Iterator[tuple[Scope, Decimal]]:
         """The scopes that an order is in and that have a limit, each with it."""
-        for scope in context.place.scopes(context.groups):
-            limit = limit_of(limits, scope)
+        if not limits:
+            return
+        for scope, key, key_of_all in context.scopes:
+            limit = limits.get(key)
+            if limit is None:
+                limit = limits.get(key_of_all)
             if limit is not None:
                 yield scope, limit
 

@@ -1,17 +1,18 @@
 """The values after an order, for the comparison with limits. Unknown stays unknown."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from kit.accounting.amounts import ZERO, add, plain, product, quotient, subtract, total
+from kit.accounting.amounts import ZERO, add, plain, product, quotient, subtract
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.risk.facts import Exposure, RecentEntries, RiskFacts
-from kit.risk.scopes import Groups, Place, Scope
+from kit.risk.scopes import ALL, Groups, Place, Scope, ScopeKind
 
 ONE = Decimal(1)
 MILLISECOND_NS = 1_000_000
+MESH = Scope(ScopeKind.MESH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,19 @@ class Valuation:
         rate = self.rate(asset)
         return None if amount is None or rate is None else product(amount, rate)
 
+    def values(self, exposure: Exposure) -> tuple[Decimal | None, Decimal | None, Decimal | None]:
+        """What is held, may be bought and may be sold, in the currency."""
+        rate = self.rate(exposure.asset)
+        if rate is None:
+            return None, None, None
+        held, buys, sells = exposure.held, exposure.buys, exposure.sells
+        # Most have only one of the three.
+        return (
+            product(held, rate) if held else held,
+            product(buys, rate) if buys else buys,
+            product(sells, rate) if sells else sells,
+        )
+
     def problem(self, asset: str) -> str:
         """Why no value is known."""
         if not asset:
@@ -65,6 +79,26 @@ class EntryContext:
     """By venue, the margin below which positions are liquidated, as a part of their value."""
     is_throttled: bool = False
     """Whether the mode is THROTTLED."""
+    _computed: dict[tuple[str, Scope], Any] = field(
+        default_factory=dict, compare=False, repr=False, init=False
+    )
+
+    @property
+    def scopes(self) -> Sequence[tuple[Scope, str, str]]:
+        """The scopes that the order is in, each with its key and that of all of its kind."""
+        found: Sequence[tuple[Scope, str, str]] = self.computed("scopes", MESH, self._scopes)
+        return found
+
+    def _scopes(self) -> Sequence[tuple[Scope, str, str]]:
+        scopes = self.place.scopes(self.groups)
+        return [(scope, scope.key, f"{scope.kind}:{ALL}") for scope in scopes]
+
+    def computed(self, name: str, scope: Scope, compute: Callable[[], Any]) -> Any:
+        """What several limits are compared with: it is computed once."""
+        key = name, scope
+        if key not in self._computed:
+            self._computed[key] = compute()
+        return self._computed[key]
 
 
 class Measured(NamedTuple):
@@ -157,8 +191,8 @@ def self_matches(context: EntryContext, scope: Scope) -> Measured:
 def open_order_notional(context: EntryContext, scope: Scope) -> Measured:
     """The value of all entries that may still be filled."""
 
-    def to_fill(found: Iterable[_Sides]) -> Decimal:
-        return total(add(one.buys, one.sells) for one in found)
+    def to_fill(sums: _Sums) -> Decimal:
+        return add(sums.buys, sums.sells)
 
     return _exposed(context, scope, to_fill)
 
@@ -175,8 +209,8 @@ def positions(context: EntryContext, scope: Scope) -> Measured:
 def exposure(context: EntryContext, scope: Scope) -> Measured:
     """The sum of the values of positions and of what may still open, whatever the side is."""
 
-    def gross(found: Iterable[_Sides]) -> Decimal:
-        return total(add(abs(one.held), add(one.buys, one.sells)) for one in found)
+    def gross(sums: _Sums) -> Decimal:
+        return add(sums.gross, add(sums.buys, sums.sells))
 
     return _exposed(context, scope, gross)
 
@@ -185,11 +219,9 @@ def net_exposure(context: EntryContext, scope: Scope) -> Measured:
     """The value of long positions less that of short ones, the larger of: all that may still be
     bought is bought, or all that may still be sold is sold."""
 
-    def net(found: Iterable[_Sides]) -> Decimal:
-        held = total(one.held for one in found)
-        bought = abs(add(held, total(one.buys for one in found)))
-        sold = abs(subtract(held, total(one.sells for one in found)))
-        return max(bought, sold)
+    def net(sums: _Sums) -> Decimal:
+        bought, sold = add(sums.held, sums.buys), subtract(sums.held, sums.sells)
+        return max(abs(bought), abs(sold))
 
     return _exposed(context, scope, net)
 
@@ -247,34 +279,46 @@ def _may_meet(context: EntryContext, price: Decimal | None) -> bool:
     return False
 
 
-class _Sides(NamedTuple):
-    """Values in the currency."""
+class _Sums(NamedTuple):
+    """Values of a scope in the currency."""
 
+    gross: Decimal = ZERO
+    """Of positions, whatever their side is."""
     held: Decimal = ZERO
     buys: Decimal = ZERO
     sells: Decimal = ZERO
+    problem: str = ""
+    """Why they are not known. "": they are."""
 
 
-def _exposed(
-    context: EntryContext, scope: Scope, measure: Callable[[list[_Sides]], Decimal]
-) -> Measured:
+def _exposed(context: EntryContext, scope: Scope, measure: Callable[[_Sums], Decimal]) -> Measured:
     facts, valuation = context.facts, context.valuation
-    exposures = facts.exposures_in(scope, context.groups)
-    if exposures is None:
-        return Measured(problem="the positions are not known")
-    found = []
-    for one in exposures:
-        held = valuation.value(one.held, one.asset)
-        buys, sells = valuation.value(one.buys, one.asset), valuation.value(one.sells, one.asset)
-        if held is None or buys is None or sells is None:
-            place = f"{one.venue}/{one.account}/{one.symbol}"
-            return Measured(problem=f"{place}: {valuation.problem(one.asset)}")
-        found.append(_Sides(held, buys, sells))
+    sums: _Sums = context.computed("exposed", scope, lambda: _sums(context, scope))
+    if sums.problem:
+        return Measured(problem=sums.problem)
     value = valuation.value(facts.notional, facts.notional_asset)
     if value is None:
-        return Measured(measure(found), problem=valuation.problem(facts.notional_asset))
-    order = _Sides(buys=value) if context.is_buy else _Sides(sells=value)
-    return Measured(measure(found), measure([*found, order]))
+        return Measured(measure(sums), problem=valuation.problem(facts.notional_asset))
+    if context.is_buy:
+        return Measured(measure(sums), measure(sums._replace(buys=add(sums.buys, value))))
+    return Measured(measure(sums), measure(sums._replace(sells=add(sums.sells, value))))
+
+
+def _sums(context: EntryContext, scope: Scope) -> _Sums:
+    exposures = context.facts.exposures_in(scope, context.groups)
+    if exposures is None:
+        return _Sums(problem="the positions are not known")
+    gross = signed = bought = sold = ZERO
+    for one in exposures:
+        held, buys, sells = context.valuation.values(one)
+        if held is None or buys is None or sells is None:
+            place = f"{one.venue}/{one.account}/{one.symbol}"
+            return _Sums(problem=f"{place}: {context.valuation.problem(one.asset)}")
+        if held:
+            gross, signed = add(gross, abs(held)), add(signed, held)
+        if buys or sells:
+            bought, sold = add(bought, buys), add(sold, sells)
+    return _Sums(gross, signed, bought, sold)
 
 
 def _is_open(exposure: Exposure) -> bool:

@@ -4,6 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kit.risk import equity
 from kit.risk.facts import Balance, Holding
@@ -125,6 +127,34 @@ def test_distance_to_liquidation_of_an_inverse_contract():
     )
     price = 10_000 * Decimal("1.005") / Decimal("0.25")
     assert abs(found.value - (1 - price / 50_000)) < Decimal("1e-9")
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-50, 50), st.integers(50, 150), st.integers(50, 150)),
+        min_size=1, max_size=6,
+    ),
+    st.integers(1, 5_000),
+)  # fmt: skip
+def test_distance_is_the_smallest_of_all_positions(rows, owned):
+    held = [
+        holding(size, size * price, mark, settle="USDT", place=PLACE._replace(symbol=str(number)))
+        for number, (size, price, mark) in enumerate(rows)
+    ]
+    facts = {"holdings": tuple(held), "balances": (balance(owned),)}
+    found = equity.liquidation_distance(asked(**facts), MESH).value
+    share = Decimal("0.005")
+    free = owned + sum(one.size * one.mark - one.cost for one in held)
+    free -= sum(abs(one.size) * one.mark * share for one in held)
+    sides = [
+        free / (abs(one.size) * one.mark * (1 - share if one.size > 0 else 1 + share))
+        for one in held
+        if one.size
+    ]
+    expected = min(Decimal(1), *(max(Decimal(0), one) for one in sides), Decimal(1))
+    if not sides and free <= 0:
+        expected = Decimal(0)
+    assert abs(found - expected) < Decimal("1e-9")
 
 
 def test_order_brings_the_liquidation_nearer_and_an_opposite_one_farther():
