@@ -342,14 +342,17 @@ def _check_balance(
         return
     needed = size if sells or price is None else amounts.product(size, price)
     balance = inputs.balances.get(asset)
-    if balance is None or needed <= balance.total:
+    # A report has every balance that is not zero: one that is missing in it is zero, and not
+    # unlimited.
+    owned = ZERO if balance is None else balance.total
+    if needed <= owned:
         return
     step = _limit(instrument.size_step) or Decimal("1e-8")
-    affordable = balance.total
+    affordable = owned
     if not sells and price is not None:
-        affordable = amounts.quotient(balance.total, price)
+        affordable = amounts.quotient(owned, price)
     nearest = amounts.floor_to(affordable, step)
-    allowed = f"at most what {plain(balance.total)} {asset} can pay; {plain(needed)} are needed"
+    allowed = f"at most what {plain(owned)} {asset} can pay; {plain(needed)} are needed"
     raise _invalid("size", plain(size), allowed, plain(nearest) if nearest > ZERO else "")
 
 

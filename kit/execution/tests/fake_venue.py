@@ -26,12 +26,14 @@ from kit.execution.contract import (
     RequestAccepted,
     RequestRejected,
     StreamInterrupted,
+    VenueBalance,
     VenueFill,
     VenueOrder,
 )
 from kit.execution.orders import order_states
 
 LAG_S = 2.0
+PLENTY = Decimal(10**9)
 ARRIVAL_S = 9.5
 ALL_TYPES = frozenset(orders_pb2.OrderType.values()) - {0}
 CAPABILITIES = OrderCapabilities(
@@ -73,7 +75,7 @@ class FakeVenue:
         """What each order asked for, by client order id."""
         self.client = None
         self.publishes = True
-        self.balances = []
+        self.balances = [VenueBalance(asset, PLENTY, PLENTY) for asset in ("BTC", "USDT")]
         self.positions = []
         self.configuration = AccountConfiguration(may_trade=True, excess_permissions=())
         self.clock_offset = None

@@ -168,7 +168,22 @@ def test_order_above_the_balance_is_rejected():
     assert refusal(limit_order(), known)["nearest"] == "1.5"
     assert refusal(limit_order(side=types_pb2.SIDE_SELL), known)["nearest"] == "0.5"
     assert check(limit_order(size="1.5"), known) is False
-    assert check(limit_order(size="9"), replace(known, balances={})) is False
+
+
+@pytest.mark.parametrize("side", [types_pb2.SIDE_BUY, types_pb2.SIDE_SELL])
+def test_balance_that_is_missing_in_a_report_is_zero_and_not_unlimited(side):
+    other = VenueBalance("DOGE", Decimal(10**9), Decimal(10**9))
+    for balances in ({}, {"DOGE": other}):
+        found = refusal(limit_order(side=side), replace(KNOWN, balances=balances))
+        assert found["field"] == "size"
+        assert "at most what 0 " in found["allowed"]
+
+
+def test_reduction_under_the_minimum_notional_passes():
+    """Whether it is large enough is left to the venue: an exit is never denied here."""
+    small = limit_order(size="0.01", side=types_pb2.SIDE_SELL)
+    assert "notional" in refusal(small, KNOWN)["allowed"]
+    assert check(small, KNOWN, is_reduction=True) is False
 
 
 def test_market_order_is_checked_at_the_best_price():

@@ -62,7 +62,10 @@ class Served:
 async def serving(folder):
     clock = SystemClock()
     venue = FakeVenue(1, clock, unreliable=False)
-    venue.balances = [VenueBalance("USDT", Decimal(10_000), Decimal(9_000))]
+    venue.balances = [
+        VenueBalance("BTC", Decimal(5), Decimal(5)),
+        VenueBalance("USDT", Decimal(10_000), Decimal(9_000)),
+    ]
     thread = SingleThreadExecutor("journal")
     settings = OrdersSettings(price_band_percent=0, market_band_percent=0)
     context = AccountContext("fake", "main", clock, settings, jitter=random.Random(1))
@@ -306,7 +309,7 @@ async def test_balances_positions_and_accounts_are_listed(tmp_path):
     async with serving(tmp_path) as served:
         stub = served.stub
         balances = await stub.ListBalances(trade_flow_pb2.ListBalancesRequest(**WHERE))
-        (usdt,) = balances.balances
+        _, usdt = balances.balances
         assert (usdt.asset, usdt.total, usdt.free) == ("USDT", "10000", "9000")
         positions = await stub.ListPositions(trade_flow_pb2.ListPositionsRequest(**WHERE))
         assert not positions.positions
