@@ -114,6 +114,10 @@ class Services:
         relay = self._relay(parts.database, RISK, parts.reasons)
         return parts, (relay.run, parts.active.run)
 
+    def recorder(self, database, relay):
+        """What stores executions."""
+        return Recorder(database, relay, self.clock)
+
     def _ledger(self, process):
         database, reasons = self.database_of(process), DegradedReasons(METER)
         relay = self._relay(database, EXECUTIONS, reasons)
@@ -121,7 +125,7 @@ class Services:
         news = ExecutionNews(venue, self.clock, self._world.random("news"))
         instruments = SimpleNamespace(known={})
         account = VenueAccount("binance", "paper", news, instruments, is_paper=True)
-        store = ExecutionStore(database, Recorder(database, relay, self.clock), "binance", "paper")
+        store = ExecutionStore(database, self.recorder(database, relay), "binance", "paper")
         intake = ExecutionCollector(account, store, reasons, self.clock)
         return intake, (relay.run, intake.run)
 

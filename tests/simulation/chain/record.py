@@ -16,15 +16,15 @@ INSTANCE = InstanceKey("always", "binance", "BTCUSDT")
 class Record:
     """The database of a run."""
 
-    def __init__(self, database):
-        self._database = database
+    def __init__(self, database, reads=READS):
+        self._database, self._reads = database, reads
 
     async def why_unsettled(self, news):
         """What is on its way; "" if nothing is. ``news``: the position of the newest news of the
         venue."""
         async with self._database.transaction() as connection:
             states = await stream_states(connection, EVENT_STREAMS)
-            for consumer, streams in READS.items():
+            for consumer, streams in self._reads.items():
                 found = await load_positions(connection, consumer)
                 for stream in streams:
                     position, newest = found.get(stream, 0), states[stream].sequence

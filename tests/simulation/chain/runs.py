@@ -18,8 +18,9 @@ STATE = []
 class SeedRuns:
     """Runs seeds on a database, which is empty before each."""
 
-    def __init__(self, url):
-        self._store = VirtualPostgres(url)
+    def __init__(self, url, run=Chain, module=MODULE):
+        """``run``: makes the run of a seed."""
+        self._store, self._run, self._module = VirtualPostgres(url), run, module
 
     def run_seed(self, seed) -> runs.Result:
         """Run one seed."""
@@ -27,10 +28,10 @@ class SeedRuns:
         waits = random.Random(f"{seed} waits")
         drawn = SimpleNamespace(Random=lambda: random.Random(waits.random()))
         with patch.object(backoff, "random", drawn):
-            return runs.play(seed, self._chain, MODULE)
+            return runs.play(seed, self._chain, self._module)
 
     def _chain(self, seed):
-        return Chain(seed, self._store)
+        return self._run(seed, self._store)
 
     def close(self):
         self._store.close()
@@ -38,7 +39,12 @@ class SeedRuns:
 
 def begin(url) -> None:
     """Give this process a database of its own."""
-    STATE.append(SeedRuns(f"{url.rpartition('/')[0]}/chain_{os.getpid()}"))
+    STATE.append(SeedRuns(database_of_process(url)))
+
+
+def database_of_process(url) -> str:
+    """The URL of a database that only this process uses."""
+    return f"{url.rpartition('/')[0]}/chain_{os.getpid()}"
 
 
 def run_seed(seed) -> runs.Result:

@@ -42,6 +42,10 @@ TABLES = (
     "inspector_terms",
     "inspector_equity_marks",
     "inspector_mode_rules",
+    "ledger_accounts",
+    "ledger_groups",
+    "ledger_positions",
+    "ledger_contracts",
 )
 
 

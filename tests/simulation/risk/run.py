@@ -1,0 +1,363 @@
+"""One run: strategies and persons trade for half a minute of virtual time under a policy; then
+nothing fails any more, everything is closed, and the promises are checked."""
+
+import asyncio
+import heapq
+import random
+from contextlib import suppress
+from decimal import Decimal
+from functools import partial
+from itertools import count
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.events.v1 import risk_pb2, signals_pb2
+from venuemesh.inspector.v1 import inspector_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+
+from core.inspector import submissions
+from core.inspector.tests import rig
+from core.inspector.tests.test_manual_orders import LENA
+from kit.accounting.amounts import plain
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.errors import StoreUnavailable, VenuemeshError
+from kit.events import event_log
+from kit.events.leases import LeaseLost
+from kit.risk.facts import ReferencePrice
+from tests.simulation.chain.chain import ChainClock
+from tests.simulation.chain.market import Market
+from tests.simulation.chain.processes import DECISIONS, Services
+from tests.simulation.chain.record import Record
+from tests.simulation.chain.redis_streams import RedisStreams
+from tests.simulation.chain.store import DatabaseFaults, SimulatedDatabase
+from tests.simulation.chain.venue_faults import VenueFaults
+from tests.simulation.history import History
+from tests.simulation.risk import books
+from tests.simulation.risk.checks import Checks, Snapshot
+from tests.simulation.risk.policies import drawn_policy
+from tests.simulation.risk.promises import Promise
+from tests.simulation.risk.venue import TradingVenue
+
+STRATEGIES = ("ema", "carry", "maker")
+OPEN, CLOSE = signals_pb2.POSITION_ACTION_OPEN, signals_pb2.POSITION_ACTION_CLOSE
+REDUCE, FLIP = signals_pb2.POSITION_ACTION_REDUCE, signals_pb2.POSITION_ACTION_FLIP
+MODES = (
+    risk_pb2.TRADING_MODE_THROTTLED,
+    risk_pb2.TRADING_MODE_STANDING_DOWN,
+    risk_pb2.TRADING_MODE_CLOSING_ALL,
+    risk_pb2.TRADING_MODE_HALTED,
+)
+ACTIVE = risk_pb2.TRADING_MODE_ACTIVE
+SCOPES = ("mesh", "venue:binance", "account:binance/paper", *(f"strategy:{s}" for s in STRATEGIES))
+SETTLED_S = 240
+QUIET_S = 12
+
+
+class SetClock(ChainClock):
+    """A clock that is set forward and back while time goes on as before."""
+
+    offset_ns = 0
+
+    def time_ns(self):
+        return super().time_ns() + self.offset_ns
+
+
+class LimitServices(Services):
+    """Inspectors with a policy, and a ledger that books."""
+
+    def _inspector(self, process):
+        world = self._world
+        parts = rig.Process(self, process, holder=process.name, policy=world.policy)
+        parts.rules.price = world.price
+        approved = parts.sender.approved
+
+        def when_approved(submission_id):
+            world.snapshots[submission_id] = world.snapshot()
+            approved(submission_id)
+
+        parts.opener.when_approved = parts.manual.when_approved = when_approved
+        relay = self._relay(parts.database, submissions.RISK, parts.reasons)
+        return parts, (relay.run, parts.active.run)
+
+    def recorder(self, database, relay):
+        world = self._world
+        return books.Recorder(database, relay, self.clock, world.owner, world.market.instrument)
+
+
+class RiskRun:
+    """One run."""
+
+    def __init__(self, seed, store):
+        self._seed = seed
+        self.chance = chance = self.random("limits")
+        self.clock = clock = SetClock()
+        self.history = History(lambda: clock.monotonic_ns() / NANOSECONDS_PER_SECOND)
+        self.store, self.redis = store, RedisStreams(self.random("redis"))
+        self.faults = DatabaseFaults(self.random("database"), clock, self.history)
+        store.begin(clock, self.faults, partial(self.history.broke, Promise.NO_ERROR))
+        self.market = Market(self.random("market"), clock)
+        self._venue_faults = VenueFaults.drawn(self.random("faults"))
+        self.owners = {}
+        """By lifecycle, the strategy."""
+        self.venue = TradingVenue(
+            self.random("venue"), clock, self.market, self._venue_faults, self.history,
+            owner=self.owner,
+        )  # fmt: skip
+        self.policy = drawn_policy(chance)
+        self.database = SimulatedDatabase(store)
+        self.record = Record(self.database, {"inspector": (DECISIONS, books.EXECUTIONS)})
+        self._services = LimitServices(self)
+        names = ["inspector-1", "ledger"] + ["inspector-2"] * (chance.random() < 0.5)
+        self.processes = dict.fromkeys(names)
+        self._events, self._numbers, self._tasks = [], count(1), []
+        self.snapshots = {}
+        """By submission, what was held and open at the venue when it was approved."""
+        self.people_orders = []
+
+    def random(self, name):
+        return random.Random(f"{self._seed} {name}")
+
+    def owner(self, lifecycle_id):
+        return self.owners.get(bytes(lifecycle_id or b""), "")
+
+    def price(self, venue, symbol):
+        """The top of the book, or nothing."""
+        if self.chance.random() < self.market.bad:
+            return None
+        at = self.market.price
+        return ReferencePrice(
+            bid=at - 1, ask=at + 1, time_ns=self.clock.time_ns(), book_state="proven"
+        )
+
+    def snapshot(self):
+        owners = {"", *STRATEGIES}
+        return Snapshot(
+            self.clock.monotonic_ns(),
+            {one: self.venue.held(one) for one in owners},
+            self.venue.to_fill(True),
+            self.venue.to_fill(False),
+            set(self.venue.made),
+        )
+
+    async def run(self):
+        """Run until the end. The history has the broken promises."""
+        async with self.database.transaction() as connection:
+            await books.begin(connection, self.market.instrument)
+        ends_s = self.chance.uniform(15, 40)
+        self._plan(ends_s)
+        for name in self.processes:
+            self._start(name)
+        await self._play(ends_s)
+        await self._heal()
+        if await self._settled():
+            await Checks(self).check()
+        for name, process in self.processes.items():
+            for task in process.running:
+                if task.done():
+                    self.history.broke(Promise.NO_ERROR, f"a task of {name} has ended: {task}")
+
+    # What happens.
+
+    def _plan(self, ends_s):
+        chance = self.chance
+        works = (
+            (self._crash, 0, 5),
+            (self._cut_off, 0, 2),
+            (self._set_clock, 0, 3),
+            (self._jump, 0, 3),
+            (self._set_mode, 0, 4),
+            (self._decide, 4, 25),
+            (self._ask, 2, 12),
+        )
+        for work, least, most in works:
+            for _ in range(chance.randint(least, most)):
+                self._at(chance.uniform(0.5, ends_s), work)
+        self._at(1, self._next_second)
+
+    def _at(self, seconds, work):
+        heapq.heappush(self._events, (seconds, next(self._numbers), work))
+
+    def _after(self, seconds, work):
+        self._at(asyncio.get_running_loop().time() + seconds, work)
+
+    async def _play(self, until_s):
+        loop = asyncio.get_running_loop()
+        while self._events and self._events[0][0] <= until_s:
+            at, _, work = heapq.heappop(self._events)
+            await asyncio.sleep(max(0, at - loop.time()))
+            self._notice_deaths()
+            work()
+        await asyncio.sleep(max(0, until_s - loop.time()))
+        self._notice_deaths()
+
+    def _start(self, name):
+        if self.processes[name] is None:
+            self.history.note("start", name)
+            self.processes[name] = self._services.start(name)
+
+    def _crash(self):
+        alive = [one for one in self.processes.values() if one is not None]
+        if alive:
+            process = self.chance.choice(alive)
+            steps = self.chance.randint(1, self.chance.choice((10, 60, 300)))
+            process.dies_at = process.steps + steps
+            self._after(1, lambda: process.is_dead or process.die())
+            self._after(1.001, lambda: None)
+
+    def _notice_deaths(self):
+        for name, process in self.processes.items():
+            if process is not None and process.is_dead:
+                self.history.note("crash", f"{name} at step {process.steps}")
+                self.store.kill(process)
+                self.processes[name] = None
+                self._after(self.chance.choice((0, 0.1, 2, 8)), partial(self._start, name))
+
+    def _cut_off(self):
+        name = self.chance.choice(list(self.processes))
+        self.history.note("cut off", name)
+        self.faults.away.add(name)
+        self._after(self.chance.choice((1, 7, 12)), lambda: self.faults.away.discard(name))
+
+    def _set_clock(self):
+        seconds = self.chance.choice((-2, -1, 3, 90, 3_600))
+        self.history.note("clock set", f"{seconds} s")
+        self.clock.offset_ns += seconds * NANOSECONDS_PER_SECOND
+
+    def _jump(self):
+        part = Decimal(self.chance.choice((-20, -8, -3, 3, 8, 20))) / 100
+        self.market.price = (self.market.price * (1 + part)).quantize(Decimal("0.01"))
+        self.history.note("jump", f"to {self.market.price}")
+        self.venue.on_price()
+
+    def _next_second(self):
+        self.market.move()
+        self.venue.on_price()
+        self._after(1, self._next_second)
+
+    def _acting(self):
+        for process in self.processes.values():
+            acting = getattr(process.parts, "active", None) if process is not None else None
+            if acting is not None and acting.is_active and not process.is_dead:
+                return process
+        return None
+
+    def _set_mode(self):
+        scope, mode = self.chance.choice(SCOPES), self.chance.choice(MODES)
+        self._change_mode(scope, mode)
+        self._after(self.chance.uniform(1, 10), partial(self._change_mode, scope, ACTIVE))
+
+    def _change_mode(self, scope, mode):
+        process = self._acting()
+        if process is not None:
+            self.history.note("mode", f"{scope} {risk_pb2.TradingMode.Name(mode)}")
+            process.start(self._quietly(process.parts.changes.set(rig.mode(mode, scope), "lena")))
+
+    async def _quietly(self, work):
+        with suppress(VenuemeshError, StoreUnavailable, LeaseLost):
+            await work
+
+    def _size(self):
+        return self.chance.choice(("0.001", "0.004", "0.01", "0.03"))
+
+    def _decide(self):
+        """A strategy decides something."""
+        chance, number = self.chance, next(self._numbers)
+        strategy = chance.choice(STRATEGIES)
+        action = chance.choice((OPEN, OPEN, OPEN, CLOSE, REDUCE, FLIP))
+        side = chance.choice(self.market.sides)
+        price, is_buy = self.market.price, side == types_pb2.SIDE_BUY
+        away = Decimal("0.97") if is_buy else Decimal("1.03")
+        at = (price * chance.choice((Decimal("0.998"), Decimal(1), Decimal("1.002")))).quantize(
+            Decimal("0.01")
+        )
+        is_limit = chance.random() < 0.5
+        expires_s = chance.choice((0, 3, 20))
+        event = rig.decision(
+            number,
+            action,
+            strategy=strategy,
+            side=side,
+            type=orders_pb2.ORDER_TYPE_LIMIT if is_limit else orders_pb2.ORDER_TYPE_MARKET,
+            price=plain(at) if is_limit else "",
+            size=self._size(),
+            reference_price=chance.choice((plain(price), plain(price), "NaN", "")),
+            stop_price=plain((price * away).quantize(Decimal("0.01"))),
+            target_price="",
+            reduce_fraction=chance.choice(("0.3", "0.5")) if action == REDUCE else "",
+            expires_time_ns=self.clock.time_ns() + expires_s * NANOSECONDS_PER_SECOND,
+        )
+        self.owners[event.lifecycle_id] = strategy
+        self.history.note("decision", f"{signals_pb2.PositionAction.Name(action)} {strategy}")
+        self._begin(self._put(event))
+
+    async def _put(self, event):
+        async with self.database.transaction() as connection:
+            await event_log.append(connection, DECISIONS, [event], self.clock.time_ns())
+
+    def _ask(self):
+        """A person asks for an order, or for its end."""
+        process = self._acting()
+        if process is None:
+            return
+        chance = self.chance
+        content = orders_pb2.OrderContent(
+            venue="binance", account="paper", symbol="BTCUSDT",
+            side=chance.choice(self.market.sides), type=orders_pb2.ORDER_TYPE_LIMIT,
+            size=self._size(), price=plain(self.market.price),
+        )  # fmt: skip
+        request = inspector_pb2.SubmitManualRequest(
+            request_id=f"r{next(self._numbers)}", reason="a test",
+            operation=signed_pb2.OPERATION_PLACE, content=content,
+        )  # fmt: skip
+        open_orders = [one for one in self.venue.orders.values() if self._is_of_person(one)]
+        if open_orders and chance.random() < 0.5:
+            request.operation = signed_pb2.OPERATION_CANCEL
+            request.target_client_order_id = chance.choice(open_orders).client_order_id
+            content = orders_pb2.OrderContent(venue="binance", account="paper", symbol="BTCUSDT")
+            request.content.CopyFrom(content)
+        self.history.note("request", signed_pb2.Operation.Name(request.operation))
+        process.start(self._quietly(process.parts.manual.submit(request, LENA)))
+
+    def _is_of_person(self, order):
+        return order.state < orders_pb2.ORDER_STATE_FILLED and not self.venue.owner_of(order)
+
+    def _begin(self, work):
+        self._tasks.append(asyncio.get_running_loop().create_task(self._quietly(work)))
+
+    # The end.
+
+    async def _heal(self):
+        self.history.note("healed")
+        self.faults.heal()
+        self._venue_faults.heal()
+        self.market.bad = 0
+        for process in self.processes.values():
+            if process is not None:
+                process.dies_at = 0
+        self._events = [one for one in self._events if one[2] == self._next_second]
+        heapq.heapify(self._events)
+        self._notice_deaths()
+        for name in self.processes:
+            self._after(0, partial(self._start, name))
+        while self._acting() is None:
+            await self._play(asyncio.get_running_loop().time() + 0.5)
+        self._change_mode("mesh", risk_pb2.TRADING_MODE_CLOSING_ALL)
+
+    async def _settled(self):
+        """Wait until nothing is on its way. Returns whether it is so."""
+        loop = asyncio.get_running_loop()
+        ends_s, quiet_since_s, why = loop.time() + SETTLED_S, loop.time(), ""
+        while loop.time() < ends_s and not self.history.broken:
+            await self._play(loop.time() + 0.5)
+            why = await self._why_unsettled()
+            if why:
+                quiet_since_s = loop.time()
+            elif loop.time() - quiet_since_s > QUIET_S:
+                return True
+        if not self.history.broken:
+            self.history.broke(Promise.ENDED, f"after {SETTLED_S} s: {why}")
+        return False
+
+    async def _why_unsettled(self):
+        if not self.venue.is_settled():
+            return "orders are being filled"
+        return await self.record.why_unsettled(self.venue.news.position)
