@@ -89,6 +89,8 @@ class OrderKey:
     symbol: str
     client_order_id: str
     venue_order_id: str
+    placed_time_ns: int = field(default=0, compare=False)
+    """It was not placed before, by our clock; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Coinbase's account over REST: orders, fills and balances, as its rows state them.
 
 Amounts are texts: ``base_size`` of the configuration, ``filled_size``, ``average_filled_price``; of
-a fill ``size``, ``price``, ``commission``. Nothing finds an order by our id but a look at the
-newest orders.
+a fill ``size``, ``price``, ``commission``. Nothing finds an order by our id but a look at all
+orders since it was placed.
 https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/orders/list-orders
 """
 
@@ -31,8 +31,10 @@ from kit.execution.contract import (
 from kit.marketdata.frames.reference_reader import time_ns
 
 ORDERS_PAGE, FILLS_PAGE, ACCOUNTS_PAGE = 250, 250, 250
-SEARCHED_PAGES_MAX = 4
-"""Pages of the newest orders that are searched for one."""
+SEARCHED_PAGES_MAX = 40
+"""Pages of orders that are searched for one."""
+CLOCKS_NS = 60 * NANOSECONDS_PER_SECOND
+"""How far the venue's clock may be behind ours."""
 STATES: Mapping[str, OrderState] = {
     "PENDING": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
     "QUEUED": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
@@ -53,14 +55,16 @@ class CoinbaseAccountApi:
     """Spot."""
 
     async def find(self, queries: RestQuerySession, key: OrderKey) -> VenueOrder | None:
-        """GET orders/historical/{order_id}; by our id, a search among the newest orders of the
-        product. Raises VenueUnavailable when it may be an older one."""
+        """GET orders/historical/{order_id}; by our id, a search among the orders of the product
+        since it was placed. Raises VenueUnavailable when there are too many."""
         if key.venue_order_id:
             method = "v3PrivateGetBrokerageOrdersHistoricalOrderId"
             answer = await queries.ask(method, {"order_id": key.venue_order_id})
             return order_of(answer["order"])
         seen = 0
         query = {"product_ids": key.symbol, "limit": ORDERS_PAGE}
+        if key.placed_time_ns:
+            query["start_date"] = _instant(key.placed_time_ns - CLOCKS_NS)
         async for rows in pages_of_rows(queries, "OrdersHistoricalBatch", query, "orders"):
             for row in rows:
                 own = text_conversion.own_client_order_id(row.get("client_order_id"))
@@ -68,7 +72,7 @@ class CoinbaseAccountApi:
                     return order_of(row)
             seen += len(rows)
             if seen >= SEARCHED_PAGES_MAX * ORDERS_PAGE:
-                text = f"the order is not among the newest {seen}"
+                text = f"the order is not among {seen} of its time"
                 raise VenueUnavailable(
                     text, venue=queries.session.venue_id, detail=key.client_order_id
                 )

@@ -229,7 +229,8 @@ class Order:
     @property
     def venue_key(self) -> OrderKey:
         """The ids by which the venue finds it."""
-        return OrderKey(self.symbol, self.client_order_id, self.venue_order_id)
+        ids = self.symbol, self.client_order_id, self.venue_order_id
+        return OrderKey(*ids, placed_time_ns=0 if self.external else self.created_time_ns)
 
     def venue_request(self) -> OrderRequest:
         """Return the request to send to the venue: a stop that was triggered here is sent as the

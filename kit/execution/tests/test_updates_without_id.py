@@ -51,3 +51,13 @@ def test_number_of_rejected_orders_is_bounded(monkeypatch):
         assert state.apply_order(report(client="")) is None
         state.set_venue_order_id(order, order.key)
     assert state.apply_order(report(client="", venue="w")).external
+
+
+def test_venue_is_told_since_when_an_order_can_be_there():
+    state = account_state()
+    order = sent(state)
+    assert order.created_time_ns
+    assert order.venue_key.placed_time_ns == order.created_time_ns
+    state.transition(order, order_states.REJECTED)
+    external = state.apply_order(report(client="", venue="w"), is_answer=True)
+    assert external.venue_key.placed_time_ns == 0

@@ -1,5 +1,6 @@
 """Coinbase's execution client: requests, answers and verdicts."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -224,6 +225,23 @@ async def test_an_order_is_found_among_the_newest():
         venue.answer("/historical/batch", many)
         with pytest.raises(VenueUnavailable):
             await client.find(KEY)
+
+
+async def test_an_order_is_looked_for_among_all_since_it_was_placed():
+    """In doubt, it would hold up every later reduction of its position."""
+    placed_ns = 1_622_455_199_000_000_000
+    key = replace(KEY, placed_time_ns=placed_ns)
+    async with prepared() as (venue, client):
+        page = {"orders": [{**ROW, "client_order_id": "another"}] * 250, "cursor": "next"}
+        pages = [{**page, "has_next": number < 6} for number in range(7)]
+        venue.answer("/historical/batch", *pages)
+        assert await client.find(key) is None
+        assert len(venue.sent) == 7
+        # The venue's clock may differ from ours.
+        assert {one.query["start_date"] for one in venue.sent} == {"2021-05-31T09:58:59Z"}
+        venue.answer("/historical/batch", {**page, "has_next": True})
+        with pytest.raises(VenueUnavailable):
+            await client.find(key)
 
 
 async def test_an_order_is_cancelled_by_the_venues_id():
