@@ -198,10 +198,15 @@ class RequestBudget:
         """Block all calls until a time of the wall clock."""
         self.ban((time_ns - self._clock.time_ns()) / NANOSECONDS_PER_SECOND)
 
+    @property
+    def banned_s(self) -> float:
+        """How long the venue's ban lasts, in seconds; 0 while there is none."""
+        return max(0, self._ban.until_ns - self._clock.monotonic_ns()) / NANOSECONDS_PER_SECOND
+
     async def ban_ended(self) -> None:
         """Wait while the venue has banned us."""
-        while (left_ns := self._ban.until_ns - self._clock.monotonic_ns()) > 0:
-            await self._clock.sleep(left_ns / NANOSECONDS_PER_SECOND)
+        while left_s := self.banned_s:
+            await self._clock.sleep(left_s)
 
     @asynccontextmanager
     async def turn(

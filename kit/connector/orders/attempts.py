@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kit.base.clock import SystemClock
+from kit.base.request_budget import RequestBudget
 
 _clock = SystemClock()
 RETRYING = "_retry_connection"
@@ -31,9 +32,15 @@ ATTEMPT: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
 """ccxt's raw methods take no argument of ours, so its hooks find the attempt here."""
 
 
+class RequestDuringBan(Exception):
+    """ccxt has made a call by itself while the venue has banned us."""
+
+
 class AttemptObserver:
     """A base class put before an exchange of ccxt. It records how far a call has come, and keeps
-    ccxt from making other calls."""
+    ccxt from making other calls, all of them during a ban."""
+
+    request_budget: RequestBudget | None = None
 
     def open(self, *arguments: Any, **named: Any) -> None:
         super().open(*arguments, **named)  # type: ignore[misc]  # of the exchange
@@ -45,6 +52,9 @@ class AttemptObserver:
         attempt = ATTEMPT.get()
         if attempt is not None:
             attempt.sent, attempt.sent_time_ns = True, _clock.time_ns()
+        elif self.request_budget is not None and (banned_s := self.request_budget.banned_s):
+            # A call of ccxt's own has waited for no turn.
+            raise RequestDuringBan(f"not sent: banned for another {banned_s:.0f} s")
         return await super().fetch(*arguments, **named)  # type: ignore[misc]  # of the exchange
 
     def on_rest_response(

@@ -51,3 +51,15 @@ async def test_calls_in_sequence_take_turns_by_their_priority():
         await asyncio.gather(*calls)
         sent = [call.params["symbol"] for call in at.venue.sent]
     assert sent == ["first", "cancel", "new", "question"]
+
+
+async def test_call_that_ccxt_makes_by_itself_is_not_sent_during_a_ban():
+    """It keeps listen keys alive; a call during a ban may make it longer."""
+    budget = RequestBudget("binance", 100, SystemClock())
+    async with place(is_begun=False, budget=budget) as at:
+        call = getattr(at.session.exchange, REQUEST.method)
+        await call({"symbol": "first"})
+        budget.ban(60)
+        with pytest.raises(Exception, match="banned for another 60 s"):
+            await call({"symbol": "second"})
+        assert [one.params["symbol"] for one in at.venue.sent] == ["first"]
