@@ -39,6 +39,20 @@ class Request:
         )
 
 
+class LeavingCallers:
+    """Callers that do not wait for the answer."""
+
+    share, left_per_s = 0.2, 5
+
+    def __init__(self, chance, venue) -> None:
+        self._chance, self._venue = chance, venue
+
+    def may_leave(self, call):
+        """End a call before its answer, now and then."""
+        if self._chance.random() < self.share:
+            self._venue.later(self._chance.expovariate(self.left_per_s), call.cancel)
+
+
 def may_be_repeated(error):
     """Whether the same call may succeed later."""
     return isinstance(error, MAY_BE_REPEATED)

@@ -21,6 +21,7 @@ from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.simulated_process import SCOPE, World
 from tests.simulation.authority import TEMPORARY, Authorities
+from tests.simulation.calls import LeavingCallers
 from tests.simulation.clock import ActualClock
 from tests.simulation.faults import Faults
 from tests.simulation.history import History, Promise
@@ -74,14 +75,13 @@ class Simulation:
         world.connect, world.verify = self._connect, self._verifier
         self.watch.follow(world.venue)
         self.interface = RestInterface(world.venue, self.faults, self.history, self.watch)
-        limits = AccountLimits(
-            random.Random(f"{seed} limits"), world.venue, self.watch, self.history
-        )
+        chance = random.Random(f"{seed} limits")
+        limits = AccountLimits(chance, world.venue, self.watch, self.history)
         self.limits = world.accounts_file = limits
+        world.leaving = LeavingCallers(random.Random(f"{seed} leaving"), world.venue)
         self.trader = Trader(world, self.authorities, self.watch, self.history)
         self.left_open = set()
-        self.is_silent = False
-        self._releases = 0
+        self._releases, self.is_silent = 0, False
         self._running = None
         self._events = []
         self._numbers = count()

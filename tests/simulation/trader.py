@@ -83,7 +83,7 @@ class Trader:
         """Make a call in the current process, if there is one."""
         if not self._world.process.is_dead:
             request.tries += 1
-            self._world.process.start(self._call(request))
+            self._world.leaving.may_leave(self._world.process.start(self._call(request)))
 
     async def _call(self, request):
         account = self._world.account
