@@ -99,11 +99,15 @@ class SelfTradeGuard:
         limit = request.worst_price if request.price is None else request.price
         found = []
         for other in self._state.index.open.values():
-            price = other.price
-            if other.symbol != order.symbol or other.buys is order.buys or price is None:
+            if other.symbol != order.symbol or other.buys is order.buys or not _rests(other):
                 continue
-            reaches = limit is None or (limit >= price if order.buys else limit <= price)
-            if reaches and _rests(other):
+            # An amendment on its way may be done or not.
+            prices = [other.price, *(one.price for one in other.pending_amendments)]
+            best = min if order.buys else max
+            price = best((one for one in prices if one is not None), default=None)
+            if price is None:
+                continue
+            if limit is None or (limit >= price if order.buys else limit <= price):
                 found.append(other)
         return found
 

@@ -10,7 +10,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder
 from kit.execution.checks import self_trades
-from kit.execution.contract import RequestRejected
+from kit.execution.contract import OutcomeUnknown, RequestRejected
 from kit.execution.orders import order_states
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES, limit_order
@@ -249,5 +249,28 @@ def test_amendment_that_could_meet_an_own_order_is_rejected(capabilities):
         content.price = "100.5"
         await amend(found.account.amender, order, content, "b")
         assert found.venue.by_client_id[order.key].now.price == Decimal("100.5")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("capabilities", [CAPABILITIES, WITHOUT])
+def test_order_that_is_being_amended_counts_with_both_prices(capabilities):
+    async def scenario():
+        found = await started(capabilities=capabilities)
+        first = await place(found, "first")
+        second = await place(found, "second", side=SELL, price="110")
+
+        async def lost(key, request, priority):
+            return OutcomeUnknown("lost")
+
+        found.account.client.amend = lost
+        await amend(found.account.amender, first, limit_order(price="105"), "a")
+        assert first.is_amending
+        content = limit_order(side=SELL, price="104")
+        with pytest.raises(InvalidOrder, match=f"own order {first.key}"):
+            await amend(found.account.amender, second, content, "b")
+        if capabilities is WITHOUT:
+            third = await place(found, "third", side=SELL, price="104")
+            assert state(third) == REJECTED
 
     run(scenario())
