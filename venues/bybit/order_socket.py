@@ -6,6 +6,7 @@ https://bybit-exchange.github.io/docs/v5/websocket/trade/guideline
 """
 
 import hmac
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,10 @@ class BybitOrderSocketCodec:
 
     ping = '{"op":"ping"}'
 
+    def __init__(self) -> None:
+        self._run = secrets.token_hex(8)
+        """How the ids of requests begin: no other process, before or beside this one, has them."""
+
     def url(self, exchange: Any) -> str:
         """wss://stream.bybit.com/v5/trade"""
         return str(exchange.urls["api"]["ws"]["private"]["trade"])
@@ -38,17 +43,18 @@ class BybitOrderSocketCodec:
         return (msgspec.json.encode(request).decode(),)
 
     def encode(self, exchange: Any, number: int, operation: str, params: Mapping[str, str]) -> str:
-        """{"reqId":"1","header":{"X-BAPI-TIMESTAMP":"1711001595207",…},"op":"order.create",
+        """{"reqId":"5f…-1","header":{"X-BAPI-TIMESTAMP":"1711001595207",…},"op":"order.create",
         "args":[{"symbol":"BTCUSDT","side":"Buy",…}]}"""
         header = {
             "X-BAPI-TIMESTAMP": str(exchange.nonce()),
             "X-BAPI-RECV-WINDOW": str(exchange.options["recvWindow"]),
         }
-        request = {"reqId": str(number), "header": header, "op": operation, "args": [params]}
+        request_id = f"{self._run}-{number}"
+        request = {"reqId": request_id, "header": header, "op": operation, "args": [params]}
         return msgspec.json.encode(request).decode()
 
     def decode(self, message: Any) -> SocketMessage:
-        """{"reqId":"1","retCode":0,"retMsg":"OK","op":"order.create","data":{"orderId":"…",…},
+        """{"reqId":"5f…-1","retCode":0,"retMsg":"OK","op":"order.create","data":{"orderId":"…",…},
         "header":{"X-Bapi-Limit":"20",…},"connId":"…"}; {"retCode":0,"retMsg":"OK","op":"auth"}."""
         operation = message.get("op")
         if operation in ("ping", "pong"):
@@ -57,4 +63,4 @@ class BybitOrderSocketCodec:
         if operation == "auth":
             return LoginAccepted() if code == 0 else LoginRejected(f"{code} {reason}")
         body = {"retCode": code, "retMsg": reason, "result": message.get("data", {})}
-        return OrderSocketReply(int(message["reqId"]), body)
+        return OrderSocketReply(int(message["reqId"].rpartition("-")[2]), body)

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,7 +70,8 @@ async def test_order_is_placed_amended_and_cancelled_digit_for_digit():
         ) == RequestAccepted("1523")
         assert await client.cancel(KEY) == RequestAccepted("1523")
         placed, amended, cancelled = asked[1:]
-        assert (placed["reqId"], placed["op"]) == ("1", "order.create")
+        assert placed["reqId"].endswith("-1")
+        assert placed["op"] == "order.create"
         assert placed["args"] == [
             {
                 "category": "spot",
@@ -140,3 +142,13 @@ def test_messages_are_decoded(message, expected):
 def test_error_without_a_request_is_no_reply():
     with pytest.raises(LookupError):
         BybitOrderSocketCodec().decode({"retCode": 10404, "retMsg": "op type is not found"})
+
+
+def test_no_request_has_an_id_of_an_earlier_run():
+    """Bybit rejects an id that it knows, and does not say for how long it knows one."""
+    exchange = SimpleNamespace(nonce=lambda: 1, options={"recvWindow": 5000})
+    codecs = BybitOrderSocketCodec(), BybitOrderSocketCodec()
+    first, second = (json.loads(one.encode(exchange, 7, "order.create", {})) for one in codecs)
+    assert first["reqId"] != second["reqId"]
+    reply = codecs[0].decode({**first, "retCode": 0, "retMsg": "OK"})
+    assert reply.number == 7
