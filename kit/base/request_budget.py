@@ -194,9 +194,11 @@ class RequestBudget:
         for budget in self._ban.budgets:
             budget.fail_suspended()
 
-    def ban_until(self, time_ns: int) -> None:
-        """Block all calls until a time of the wall clock."""
-        self.ban((time_ns - self._clock.time_ns()) / NANOSECONDS_PER_SECOND)
+    def ban_until(self, time_ns: int, seconds_max: float) -> None:
+        """Block all calls until a time of the wall clock, which may be wrong: at most for so
+        long."""
+        left_s = (time_ns - self._clock.time_ns()) / NANOSECONDS_PER_SECOND
+        self.ban(min(left_s, seconds_max))
 
     @property
     def banned_s(self) -> float:

@@ -48,7 +48,7 @@ def observe(
     if rule is not None:
         budget.ban(min(stated_s or rule.seconds, BAN_S_MAX))
     if until is not None:
-        budget.ban_until(int(until[1]) * NANOSECONDS_PER_MILLISECOND)
+        budget.ban_until(int(until[1]) * NANOSECONDS_PER_MILLISECOND, BAN_S_MAX)
     if rule is None and until is None and status == TOO_MANY_REQUESTS:
         budget.suspend(min(stated_s or _default_s(scope), RETRY_S_MAX), scope)
 

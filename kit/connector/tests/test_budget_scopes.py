@@ -257,3 +257,12 @@ def test_an_answer_with_the_words_of_a_ban_in_its_data_is_no_ban() -> None:
     body = '{"result":["temporary lockout"' + ', "x"' * 1000 + "]}"
     retry_after.observe(budget, Scope.MARKET_DATA, 200, {}, body)
     assert budget.suspended_s(Scope.CANCEL) == 0
+
+
+def test_a_ban_ends_although_our_clock_is_years_behind() -> None:
+    """The venue states the time of its end."""
+    budget = RequestBudget("binance", 1, SystemClock())
+    years_ms = 20 * 365 * 86_400_000
+    body = BANNED_UNTIL.replace("UNTIL", str(time.time_ns() // 1_000_000 + years_ms))
+    retry_after.observe(budget, Scope.MARKET_DATA, 429, {}, body)
+    assert 0 < budget.suspended_s(Scope.CANCEL) <= retry_after.BAN_S_MAX
