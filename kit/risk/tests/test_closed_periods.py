@@ -35,6 +35,12 @@ def test_overlap_is_found_in_any_order():
 
 
 RULE = 'escalations = [{ limit = "drawdown_max", mode = "closing_all" }]'
+OVERLAPPING = """
+closed_periods = [
+  { start = 2026-01-01T00:00:00Z, end = 2026-01-03T00:00:00Z },
+  { start = 2026-01-02T00:00:00Z, end = 2026-01-04T00:00:00Z },
+]
+"""
 SET = 'currency = "USDT"\ndrawdown_max = 5\n'
 
 
@@ -51,9 +57,7 @@ SET = 'currency = "USDT"\ndrawdown_max = 5\n'
             "closed_periods[0].end", "2026-01-01", "later than start",
         ),
         (
-            "closed_periods = [{ start = 2026-01-01T00:00:00Z, end = 2026-01-03T00:00:00Z }, "
-            + "{ start = 2026-01-02T00:00:00Z, end = 2026-01-04T00:00:00Z }]",
-            "closed_periods", "2026-01-02", "do not overlap",
+            OVERLAPPING, "closed_periods", "2026-01-02", "do not overlap",
         ),
         ('book_states = ["good"]', "book_states", "good", "proven, unproven"),
         ("book_states = []", "book_states", "[]", "a list of"),
