@@ -145,7 +145,9 @@ def limits(calls_per_second: int) -> Json:
             "headers": [{"name": ":path", "string_match": {"prefix": EXEMPT}}],
         }
     }
-    actions = [{"actions": [exempt, _token_action(provider)]} for provider in (_MESH, _PLATFORM)]
+    # A renewed token counts as the first one, so that renewing gives no more calls.
+    claims = {_MESH: "first", _PLATFORM: "jti"}
+    actions = [{"actions": [exempt, _token_action(*claim)]} for claim in claims.items()]
     entries = [{"key": "header_match", "value": LIMITED}, {"key": "token"}]
     return {
         "stat_prefix": "calls",
@@ -181,8 +183,8 @@ def _bucket(calls_per_second: int) -> Json:
     }
 
 
-def _token_action(provider: str) -> Json:
-    path = [{"key": provider}, {"key": "jti"}]
+def _token_action(provider: str, claim: str) -> Json:
+    path = [{"key": provider}, {"key": claim}]
     metadata = {"key": _JWT_METADATA, "path": path}
     return {"metadata": {"descriptor_key": "token", "metadata_key": metadata, "source": "DYNAMIC"}}
 

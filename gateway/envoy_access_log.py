@@ -3,10 +3,17 @@
 from typing import Any
 
 from gateway.envoy_access import caller_claim, caller_roles
+from gateway.sign_in_links import PATH as SIGN_IN
 
 # The server's fault: 13 is INTERNAL, 14 UNAVAILABLE, 15 DATA_LOSS. Where the HTTP status is not
 # 200, Envoy derives a gRPC status of its own.
 FAILED = "response.code >= 500 || (response.code == 200 && response.grpc_status in [13, 14, 15])"
+
+# Without its query where that has the code of a link, which is valid until it is used.
+PATH = (
+    "%CEL('x-envoy-original-path' in request.headers ? request.headers['x-envoy-original-path'] : "
+    f"request.path.startsWith('{SIGN_IN}') ? request.url_path : request.path)%"
+)
 
 Json = dict[str, Any]
 
@@ -22,8 +29,8 @@ def access_log() -> Json:
         "token_id": caller_claim("jti"),
         "roles": caller_roles(),
         "method": "%REQ(:METHOD)%",
-        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
-        "rpc": "%REQ(:PATH)%",
+        "path": PATH,
+        "rpc": "%CEL(request.url_path)%",
         "request_id": "%REQ(X-REQUEST-ID)%",
         "cluster": "%UPSTREAM_CLUSTER%",
         "address": "%UPSTREAM_HOST%",

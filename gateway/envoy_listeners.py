@@ -35,6 +35,8 @@ QUIET_CONNECTION_TIMEOUT = "3600s"
 REQUEST_HEADERS_TIMEOUT = "10s"
 FIRST_BYTES_TIMEOUT = "10s"
 METRICS_PATH = "/metrics"
+OWN_HEADERS = ("x-envoy-original-path",)
+"""The path of a call over REST, by which it is routed and logged after the transcoder."""
 
 UNCHANGED_REQUEST_ID = {
     "@type": "type.googleapis.com/envoy.extensions.request_id.uuid.v3.UuidRequestIdConfig",
@@ -47,6 +49,10 @@ Json = dict[str, Any]
 
 _TYPES = "type.googleapis.com/envoy.extensions.filters"
 INSPECTOR = f"{_TYPES}.listener.http_inspector.v3.HttpInspector"
+EARLY_TYPE = (
+    "type.googleapis.com/"
+    "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+)
 LIMIT_TYPE = f"{_TYPES}.http.local_ratelimit.v3.LocalRateLimit"
 _TRANSCODER_TYPE = f"{_TYPES}.http.grpc_json_transcoder.v3.GrpcJsonTranscoder"
 
@@ -98,6 +104,7 @@ def public(
         "request_id_extension": {"typed_config": UNCHANGED_REQUEST_ID},
         "local_reply_config": {"mappers": own_answers(role_sets)},
         "access_log": [access_log()],
+        "early_header_mutation_extensions": [_filter_of_own_headers()],
         **tracing,
     }
     return _listener("public", host, settings.public_port, manager)
@@ -218,6 +225,15 @@ def _connection_manager(name: str, filters: Sequence[Json]) -> Json:
         "stat_prefix": name,
         "common_http_protocol_options": {"idle_timeout": QUIET_CONNECTION_TIMEOUT},
         "http_filters": [*filters, router],
+    }
+
+
+def _filter_of_own_headers() -> Json:
+    """Removes from each call what only Envoy itself may say."""
+    mutations = [{"remove": name} for name in OWN_HEADERS]
+    return {
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": {"@type": EARLY_TYPE, "mutations": mutations},
     }
 
 

@@ -20,6 +20,7 @@ from gateway.envoy_browsers import MEANT, origin_matchers
 from gateway.envoy_clusters import REGISTRY, WEB, RouteTarget
 from gateway.service_contracts import RpcMethod, ServiceContract
 from gateway.settings import ANY_HOST, GatewaySettings
+from gateway.sign_in_links import PATH as SIGN_IN
 from gateway.unrouted_calls import UNROUTED_PREFIX
 from kit.base.rpc import STREAM_WRITER
 
@@ -95,6 +96,8 @@ ADDRESS: Json = {
     "header": {"key": REMOTE_ADDRESS, "value": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"},
     "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
 }
+UNTRACED: Json = {"tracing": {"overall_sampling": {"numerator": 0}}}
+"""A trace has the query, with the code of a link that is valid until it is used."""
 UNROUTED: Json = {"pattern": {"regex": "^/"}, "substitution": UNROUTED_PREFIX}
 
 
@@ -111,6 +114,9 @@ def route_configuration(
             routes.append(route)
     routes += [
         _route({"prefix": "/", "headers": [_grpc_content()]}, REGISTRY, NO_TIMEOUT) | UNBUFFERED,
+        _route({"path": SIGN_IN}, WEB, REST_TIMEOUT)
+        | {"request_headers_to_add": [ADDRESS]}
+        | UNTRACED,
         _route({"prefix": "/"}, WEB, REST_TIMEOUT) | {"request_headers_to_add": [ADDRESS]},
     ]
     known = {

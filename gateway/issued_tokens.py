@@ -9,11 +9,13 @@ from pathlib import Path
 import msgspec
 
 from kit.base.clock import Clock
-from kit.base.errors import BadRequest, SettingError, TooManySubscribers
+from kit.base.errors import BadRequest, CallerLimited, SettingError, TooManySubscribers
 from kit.base.secret_files import write_secret
 
 FILE = "tokens.json"
 TOKENS_MAX = 10_000
+RENEWALS_MAX = 100
+"""Of one token that have not expired, and as many sessions, with their renewals."""
 
 
 class IssuedToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +32,8 @@ class IssuedToken(msgspec.Struct, frozen=True, kw_only=True):
     issued_by: str
     revoked: bool = False
     parent_token_id: str = ""
-    """Of the session of a browser: the token that was shown for it. It is revoked with that one."""
+    """Of the session of a browser: the first one of the chain of the token that was shown for it.
+    It is revoked with that one."""
     ends_time_ns: int = 0
     """When that token expires, which no renewal exceeds. 0: there is none."""
 
@@ -66,8 +69,15 @@ class IssuedTokens:
         return self._tokens.get(token_id)
 
     def add(self, token: IssuedToken) -> None:
-        """Keep a token. It is on disk when this returns. Raises TooManySubscribers."""
+        """Keep a token. It is on disk when this returns. Raises CallerLimited where it continues a
+        token that has too many, and TooManySubscribers."""
         self._forget_expired()
+        first, parent = token.first_token_id, token.parent_token_id
+        of_session = [one for one in self._tokens.values() if parent == one.parent_token_id != ""]
+        renewed = [one for one in self._tokens.values() if one.first_token_id == first]
+        if len(renewed) > RENEWALS_MAX or len(of_session) >= RENEWALS_MAX:
+            text = f"{token.caller} has {RENEWALS_MAX} renewals or sessions of this token"
+            raise CallerLimited(f"{text}: use one of them", limit=RENEWALS_MAX)
         if len(self._tokens) >= TOKENS_MAX:
             text = f"{TOKENS_MAX} tokens are valid: revoke some, or wait until they expire"
             raise TooManySubscribers(text, limit=TOKENS_MAX)
@@ -89,7 +99,7 @@ class IssuedTokens:
     def _derived_from(self, first: str) -> list[IssuedToken]:
         """The chain that begins with this token, the sessions of its tokens, and so on."""
         chain = [one for one in self._tokens.values() if one.first_token_id == first]
-        ids = {one.token_id for one in chain}
+        ids = {first, *(one.token_id for one in chain)}
         sessions = {
             one.first_token_id for one in self._tokens.values() if one.parent_token_id in ids
         }

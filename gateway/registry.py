@@ -36,6 +36,20 @@ SHARED_KINDS = frozenset({"bars", "bridge", "history"})
 """All instances of one service are called. They only read, or share their work by leases; of all
 others two would write the same."""
 
+SERVED_BY = {
+    "events": ("audit",),
+    "live": ("bridge",),
+    "marketdata": ("venue",),
+    "tradeflow": ("venue",),
+    "catalog": ("registry",),
+    "access": ("registry",),
+}
+"""The kinds of processes that serve a contract, by its package. Of others, the kind is that of the
+package; Admin is served by all."""
+ADMIN = "venuemesh.admin.v1.Admin"
+PACKAGE_PLACE = 1
+"""In the name of a contract: venuemesh.history.v1.History."""
+
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?:([0-9]{1,5})")
 PORT_MAX = 65_535
@@ -300,6 +314,21 @@ def _faults(instance: ServiceInstance) -> Iterator[tuple[str, object, str]]:
         yield "address", instance.address, "host:port"
     if len(instance.grpc_services) > GRPC_SERVICES_MAX:
         yield "grpc_services", len(instance.grpc_services), f"at most {GRPC_SERVICES_MAX}"
+    # Calls to a name, and with them tokens of callers, go to who has registered it.
+    if instance.service_id != instance.name and not instance.service_id.startswith(
+        f"{instance.name}-"
+    ):
+        yield "name", instance.name, f"the service_id {instance.service_id}, or what it begins with"
+    for service in instance.grpc_services:
+        if not _may_serve(instance.kind, service):
+            yield "grpc_services", service, f"contracts that a process of kind {instance.kind} has"
+
+
+def _may_serve(kind: str, service: str) -> bool:
+    if service == ADMIN:
+        return True
+    package = service.split(".")[PACKAGE_PLACE : PACKAGE_PLACE + 1]
+    return any(kind in SERVED_BY.get(name, (name,)) for name in package)
 
 
 def order(service: Service) -> list[int | str]:

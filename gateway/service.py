@@ -11,7 +11,7 @@ from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 from gateway.catalog import VenueCatalog
 from gateway.registry import HEARTBEAT_INTERVAL_MS, ProcessId, ServiceRegistry, order
 from gateway.venue_activation import VenueActivator
-from kit.base.access.call_guard import current_caller, require_service
+from kit.base.access.call_guard import current_caller, require_service, streams_for_caller
 from kit.base.access.tokens import Caller
 from kit.base.access.trust import TrustedKeys, to_message
 from kit.base.errors import STATUS_DETAILS_KEY, ServiceUnavailable, TooManySubscribers, error_info
@@ -98,7 +98,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
     async def Watch(
         self, request: registry_pb2.WatchRequest, context: Context
     ) -> AsyncIterator[registry_pb2.WatchResponse]:
-        if self.watchers >= WATCHERS_MAX:
+        if self.watchers >= streams_for_caller(WATCHERS_MAX):
             raise TooManySubscribers("no more watchers", limit=WATCHERS_MAX)
         self.watchers += 1
         try:

@@ -81,7 +81,11 @@ class MeshTokens:
             first_token_id=first.first_token_id if first else token_id,
             first_issued_time_ns=first.first_issued_time_ns if first else now_ns,
             issued_by=issued_by,
-            parent_token_id=first.parent_token_id if first else parent.token_id if parent else "",
+            parent_token_id=first.parent_token_id
+            if first
+            else parent.first_token_id
+            if parent
+            else "",
             ends_time_ns=first.ends_time_ns if first else parent.expires_time_ns if parent else 0,
         )
         self._issued.add(token)

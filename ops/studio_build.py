@@ -90,6 +90,8 @@ class StudioBuild:
                 *command,
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
+                # It is in the checkout, which others may use, and has no secret.
+                umask=0o022,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,

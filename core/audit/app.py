@@ -6,6 +6,7 @@ from venuemesh.audit.v1 import audit_pb2
 from venuemesh.events.v1 import events_pb2
 
 from core.audit.anchors import AnchorFile
+from core.audit.call_collector import CallCollector
 from core.audit.checkpointer import Checkpointer
 from core.audit.event_backlog import EventBacklog
 from core.audit.event_chains import EventChainReader
@@ -83,6 +84,8 @@ async def run(settings: AuditSettings, events: EventsSettings, mesh: MeshSetting
     interval_s = settings.checkpoint_interval_s
     runtime.run_task("checkpoints", after_migration(lambda: checkpointer.run(interval_s, clock)))
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
+    collector = CallCollector(runtime.directory, database, clock, metrics)
+    runtime.run_while_active("calls", after_migration(collector.run))
     runtime.run_task("relay", after_migration(relay.run))
     backlog = EventBacklog(database, redis, runtime.meter)
     runtime.run_task("backlog", after_migration(lambda: backlog.run(clock)))

@@ -4,7 +4,7 @@ from kit.base.telemetry import Meter
 
 
 class AuditMetrics:
-    """Size of the log, what waits for it, and how old its newest checkpoint is."""
+    """Size of the log, what waits for it, what it misses, and its newest checkpoint."""
 
     def __init__(self, meter: Meter) -> None:
         self._leaves = meter.gauge("audit_leaves", "Events in the log")
@@ -17,9 +17,15 @@ class AuditMetrics:
         self._refusals = meter.counter(
             "audit_signing_refusals", "Rounds in which nothing could be signed or anchored"
         )
+        self._missed = meter.counter(
+            "audit_missed_calls", "Calls that changed something and are not in the log"
+        )
 
     def refused_to_sign(self) -> None:
         self._refusals.inc()
+
+    def missed(self, calls: int) -> None:
+        self._missed.inc(calls)
 
     def log(self, leaves: int, waiting: int) -> None:
         """What the log has, and what it does not have yet."""

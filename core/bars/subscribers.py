@@ -8,6 +8,7 @@ from venuemesh.bars.v1 import bars_pb2
 
 from core.bars.bar_record import BarKey, BarRecord, message
 from core.bars.shards import shard_of
+from kit.base.access.call_guard import streams_for_caller
 from kit.base.clock import Clock
 from kit.base.errors import SubscriberTooSlow, TooManySubscribers, VenuemeshError
 from kit.base.intervals import INTERVALS
@@ -99,7 +100,7 @@ class BarSubscribers:
         """
         if self._end is not None:
             raise self._end
-        if self._admitted >= self._subscribers_max:
+        if self._admitted >= streams_for_caller(self._subscribers_max):
             raise TooManySubscribers(
                 f"the limit of {self._subscribers_max} subscribers is reached",
                 limit=self._subscribers_max,

@@ -12,6 +12,7 @@ from venuemesh.history.v1 import history_pb2
 
 from core.history import request_checks
 from core.history.raw_frames import frames
+from kit.base.access.call_guard import streams_for_caller
 from kit.base.cursor import CHANNELS
 from kit.base.database import Database
 from kit.base.errors import TooManySubscribers
@@ -82,7 +83,7 @@ class ColumnResponses:
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
-        if self._readers >= self._readers_max:
+        if self._readers >= streams_for_caller(self._readers_max):
             limit = self._readers_max
             raise TooManySubscribers(
                 f"the limit of {limit} concurrent readers is reached", limit=limit

@@ -9,6 +9,7 @@ from venuemesh.ledger.v1 import ledger_pb2, postings_pb2
 from core.ledger.accounts import AccountKey
 from core.ledger.store import AccountSelection, LedgerQueries, Page
 from kit.accounting.money import atoms_text
+from kit.base.access.call_guard import streams_for_caller
 from kit.base.errors import TooManySubscribers, VenuemeshError
 from kit.base.waiting import is_set_within
 
@@ -62,7 +63,7 @@ class GroupFeed:
 
     @contextmanager
     def _reader(self) -> Iterator[asyncio.Event]:
-        if len(self._readers) >= self._readers_max:
+        if len(self._readers) >= streams_for_caller(self._readers_max):
             raise TooManySubscribers(
                 f"the limit of {self._readers_max} readers is reached", limit=self._readers_max
             )

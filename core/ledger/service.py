@@ -21,10 +21,12 @@ from core.ledger.valuation import Valuation
 from core.ledger.verification import Findings
 from kit.accounting.money import atoms_text
 from kit.base import paging
-from kit.base.access.call_guard import current_caller
+from kit.base.access.call_guard import current_caller, require_kind
 from kit.base.clock import Clock
 from kit.base.errors import BadPageToken, BadRequest
 
+ORDER_AUTHORITY = "inspector"
+"""The kind of the only process of the mesh that may post and hold."""
 TRANSFERS_MAX = 1_000
 PAGE_SIZE, PAGE_SIZE_MAX = 200, 1_000
 POINTS, POINTS_MIN = 200, 2
@@ -65,6 +67,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServicer):
     async def PostTransfers(
         self, request: ledger_pb2.PostTransfersRequest, context: Context
     ) -> ledger_pb2.PostTransfersResponse:
+        _check_process()
         count = sum(len(group.transfers) for group in request.groups)
         if not 0 < count <= TRANSFERS_MAX:
             raise BadRequest(
@@ -271,12 +274,14 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServicer):
     async def CreateHold(
         self, request: holds_pb2.CreateHoldRequest, context: Context
     ) -> holds_pb2.CreateHoldResponse:
+        _check_process()
         hold = hold_of(request, self._clock.time_ns(), current_caller().name)
         return holds_pb2.CreateHoldResponse(hold=(await self._holds.create(hold)).message())
 
     async def PostHold(
         self, request: holds_pb2.PostHoldRequest, context: Context
     ) -> holds_pb2.PostHoldResponse:
+        _check_process()
         amount = amount_of(request.amount, "amount") if request.amount else 0
         hold_id = _name("hold_id", request.hold_id)
         hold = await self._holds.post(hold_id, amount, current_caller().name)
@@ -285,6 +290,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServicer):
     async def VoidHold(
         self, request: holds_pb2.VoidHoldRequest, context: Context
     ) -> holds_pb2.VoidHoldResponse:
+        _check_process()
         hold = await self._holds.void(_name("hold_id", request.hold_id))
         return holds_pb2.VoidHoldResponse(hold=hold.message())
 
@@ -308,6 +314,12 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServicer):
             if is_last
             else paging.make_token(request, [found[size - 1].hold_id]),
         )
+
+
+def _check_process() -> None:
+    """Raise RoleMissing for a process that is not the order authority."""
+    if current_caller().is_process:
+        require_kind(ORDER_AUTHORITY, "post to the ledger")
 
 
 def _selection(chosen: ledger_pb2.AccountFilter) -> AccountSelection:

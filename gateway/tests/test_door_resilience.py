@@ -61,7 +61,7 @@ async def test_a_stream_survives_that_others_come_and_go(directory, channel, ven
 
 
 async def test_a_stream_survives_a_change_of_its_own_cluster(door, directory, venue, stream):
-    async with process(directory, "another", name=venue.name) as second:
+    async with process(directory, f"{venue.name}-b", name=venue.name) as second:
         cluster = f"{MARKET_DATA}/{venue.name}"
         port = second.instance.address.rpartition(":")[2]
         await _envoy_says(door, f"{cluster}::127.0.0.1:{port}::")

@@ -371,3 +371,30 @@ def test_a_venue_that_was_stopped_is_forgotten_with_all_its_instances(registry):
         registry.register(known)
     registry.forget("binance")
     assert (ids(registry), registry.expected) == (["kraken"], [])
+
+
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        instance("kraken", "venue", "binance", "127.0.0.1:9"),
+        instance("binance_futures", "venue", "binance", "127.0.0.1:9"),
+        instance("binance", "venue", "binance", "127.0.0.1:9", "venuemesh.access.v1.Tokens"),
+        instance("ledger", "ledger", "ledger", "127.0.0.1:9", "venuemesh.events.v1.Events"),
+    ],
+    ids=lambda one: f"{one.service_id} {one.name} {list(one.grpc_services)}",
+)
+def test_no_process_takes_the_calls_of_another(registry, claimed):
+    with pytest.raises(BadRequest) as refused:
+        registry.register(claimed)
+    assert refused.value.metadata["field"] in ("instance.name", "instance.grpc_services")
+
+
+def test_each_process_serves_its_own_contracts(registry):
+    for kind, service_id, *services in (
+        ("venue", "binance-b", "marketdata.v1.MarketData", "tradeflow.v1.TradeFlow"),
+        ("audit", "audit", "audit.v1.Audit", "events.v1.Events", "admin.v1.Admin"),
+        ("registry", "registry", "registry.v1.Registry", "access.v1.Tokens"),
+    ):
+        served, name = [f"venuemesh.{one}" for one in services], service_id.partition("-")[0]
+        registry.register(instance(service_id, kind, name, "127.0.0.1:9", *served))
+    assert len(registry) == 3

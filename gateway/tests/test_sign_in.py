@@ -7,7 +7,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway import service_contracts
-from gateway.issued_tokens import IssuedTokens
+from gateway.issued_tokens import RENEWALS_MAX, IssuedTokens
 from gateway.sessions import Sessions
 from gateway.sign_in import SignInPages
 from gateway.sign_in_links import (
@@ -289,3 +289,29 @@ def test_of_too_many_unused_links_the_oldest_is_forgotten(parts):
     with pytest.raises(TokenInvalid):
         parts.links.use(oldest, HERE)
     assert parts.links.use(second, HERE) == ADMIN
+
+
+def test_a_token_cannot_fill_the_list_of_tokens(parts):
+    text, token = parts.tokens.issue(VIEWER, "admin")
+    for _ in range(RENEWALS_MAX):
+        renewed, newest = parts.tokens.renew(token.token_id)
+        parts.sessions.begin_by_token(text)
+    with pytest.raises(CallerLimited):
+        parts.tokens.renew(newest.token_id)
+    # Of the renewed one it is the same list.
+    with pytest.raises(CallerLimited):
+        parts.sessions.begin_by_token(renewed)
+    other, _ = parts.tokens.issue(VIEWER, "admin")
+    assert parts.sessions.begin_by_token(other)
+
+
+def test_a_session_of_a_renewed_token_ends_with_its_chain(parts):
+    _, token = parts.tokens.issue(VIEWER, "admin")
+    parts.clock.pass_seconds(HOUR_S)
+    text, renewed = parts.tokens.renew(token.token_id)
+    session = parts.sessions.begin_by_token(text)
+    # The first token is forgotten.
+    parts.clock.pass_seconds(HOUR_S)
+    parts.tokens.revoke(renewed.token_id)
+    with pytest.raises(TokenRevoked):
+        parts.caller(session.token)

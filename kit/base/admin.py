@@ -8,6 +8,8 @@ import grpc
 from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2
 
+from kit.base.access.call_guard import require_kind
+from kit.base.access.made_calls import MadeCalls
 from kit.base.errors import BadRequest, NotSupported
 from kit.base.paging import page_of
 from kit.base.telemetry import Meter, set_log_level
@@ -15,6 +17,8 @@ from kit.base.telemetry import Meter, set_log_level
 STATUS_INTERVAL_MS = 1_000
 INSTANCE_SEPARATOR = "@"
 """Between service id and instance id, neither of which has it."""
+CALLS_READER = "audit"
+"""The kind of the process that keeps the log of all events."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -50,11 +54,13 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         instance: registry_pb2.ServiceInstance,
         meter: Meter,
         drain: Callable[[], None],
+        made_calls: MadeCalls,
         venue: VenueAdmin | None = None,
     ) -> None:
         self._instance = instance
         self._meter = meter
         self._drain = drain
+        self._made_calls = made_calls
         self._venue_control = venue
 
     async def GetStatus(
@@ -135,6 +141,14 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
             )
         set_log_level(request.level)
         return admin_pb2.SetLogLevelResponse()
+
+    async def StreamCalls(
+        self, request: admin_pb2.StreamCallsRequest, context: Context
+    ) -> AsyncIterator[admin_pb2.StreamCallsResponse]:
+        self._check_service(request.service_id)
+        require_kind(CALLS_READER, "read the calls")
+        async for calls in self._made_calls.after(request.after_number):
+            yield admin_pb2.StreamCallsResponse(calls=calls)
 
     def _check_service(self, named: str) -> None:
         """A call may reach this process by a header or a path that names another process than the

@@ -251,7 +251,8 @@ class Runtime:
     async def _start_server(
         self, instance: registry_pb2.ServiceInstance
     ) -> health.aio.HealthServicer:
-        admin = AdminServicer(instance, self.meter, self.stop, self._venue)
+        calls = self.guard.made_calls
+        admin = AdminServicer(instance, self.meter, self.stop, calls, self._venue)
         self.serve(admin_pb2.DESCRIPTOR, "Admin", admin)
         if self._rest is not None:
             self._server.add_generic_rpc_handlers((self._rest,))
@@ -287,6 +288,7 @@ class Runtime:
             await asyncio.sleep(ON_THE_WAY_SECONDS)
         for callback in self._when_draining:
             callback()
+        self.guard.made_calls.end()
         try:
             # The argument bounds calls only: on a busy machine stop() itself may not return.
             async with asyncio.timeout(2 * DRAIN_SECONDS_MAX):

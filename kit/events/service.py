@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 from venuemesh.events.v1 import event_pb2, events_pb2, events_pb2_grpc
 
+from kit.base.access.call_guard import streams_for_caller
 from kit.base.clock import Clock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
@@ -68,7 +69,7 @@ class EventsServicer(events_pb2_grpc.EventsServicer):
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
-        if self._subscribers >= SUBSCRIBERS_MAX:
+        if self._subscribers >= streams_for_caller(SUBSCRIBERS_MAX):
             text = f"{SUBSCRIBERS_MAX} readers are being served"
             raise TooManySubscribers(text, limit=SUBSCRIBERS_MAX)
         self._subscribers += 1

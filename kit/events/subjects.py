@@ -27,12 +27,20 @@ def subject_of(event: event_pb2.Event) -> str:
             return postings_subject(event.postings_booked.group_id)
         case "checkpoint_signed":
             return "checkpoint"
+        case "call_made":
+            return caller_subject(event.call_made.caller)
     return ""
 
 
 def strategy_subject(strategy: str, venue: str, symbol: str) -> str:
     """Of the state of a strategy on an instrument."""
     return f"strategy_state:{strategy}/{venue}/{symbol}"
+
+
+def caller_subject(caller: str) -> str:
+    """Of the calls that a caller has made. A platform may name its callers with any character, and
+    PostgreSQL keeps no NUL."""
+    return f"caller:{caller}".replace("\0", "")
 
 
 def order_subject(order: orders_pb2.Order) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -83,6 +84,8 @@ def run(chosen: argparse.Namespace) -> int:
     own |= ports.of_replicas(mesh_options.replicas, venue_ports)
     assigned = ports.assign(own, mesh_options.base_port)
     mesh = Mesh(mesh_options, assigned, mesh_settings)
+    # Logs, orders and streams are for who runs the mesh: of others, a token is asked.
+    os.umask(data_folder.OTHERS)
     with data_folder.locked(mesh_options.data):
         _require_free_ports(mesh)
         state.remove(mesh_options.data)

@@ -16,10 +16,11 @@ from venuemesh.supervisor.v1 import supervisor_pb2, supervisor_pb2_grpc
 
 from kit.base import rpc, settings
 from kit.base.access import authority
-from kit.base.access.call_guard import CallGuard
+from kit.base.access.call_guard import CallGuard, require_kind
 from kit.base.access.settings import AccessSettings
 from kit.base.access.trust import from_file
 from kit.base.clock import SystemClock
+from kit.base.directory import REGISTRY
 from kit.base.errors import NotSupported, PortInUse, ProcessDraining, UnknownVenue
 from kit.base.reloaded_file import ReloadedFile
 from kit.base.runtime import call_guard
@@ -48,6 +49,7 @@ class SupervisorServicer(supervisor_pb2_grpc.SupervisorServicer):
     async def StartVenue(
         self, request: supervisor_pb2.StartVenueRequest, context: Context
     ) -> supervisor_pb2.StartVenueResponse:
+        require_kind(REGISTRY, "start and stop venues")
         async with self._turn:
             await self._start(request.venue)
         return supervisor_pb2.StartVenueResponse()
@@ -55,6 +57,7 @@ class SupervisorServicer(supervisor_pb2_grpc.SupervisorServicer):
     async def StopVenue(
         self, request: supervisor_pb2.StopVenueRequest, context: Context
     ) -> supervisor_pb2.StopVenueResponse:
+        require_kind(REGISTRY, "start and stop venues")
         async with self._turn:
             self._require(request.venue)
             for name in self._mesh.processes_of(request.venue):

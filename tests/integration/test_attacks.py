@@ -7,7 +7,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 
 import grpc
 import pytest
@@ -18,24 +17,17 @@ from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 from venuemesh.supervisor.v1 import supervisor_pb2, supervisor_pb2_grpc
 
 from gateway.envoy_configuration import CONNECTIONS_MAX
-from kit.base.access import authority, tokens
-from kit.base.access.local_tokens import command_token, process_token
 from kit.base.access.roles import CALLER_ROLES, Role
-from kit.base.access.tokens import MeshNames, TokenTerms
-from kit.base.clock import SystemClock
 from kit.base.rpc import STREAM_WRITER
-from tests.integration.followers import LiveTrades, following
 from tests.integration.mesh import (
     CALL_SECONDS_MAX,
     ROOT,
     SYMBOL,
     VENUE,
-    Mesh,
     metadata,
-    new_folder,
-    running,
     shown_channel,
 )
+from tests.integration.under_attack import UnderAttack, answers, attacking, code_of
 
 pytestmark = pytest.mark.integration
 
@@ -48,56 +40,10 @@ DENIED = grpc.StatusCode.PERMISSION_DENIED
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 
 
-@dataclass(frozen=True)
-class UnderAttack:
-    """A mesh, and a reader that must notice nothing."""
-
-    mesh: Mesh
-    live: LiveTrades
-
-    def port(self, name: str) -> str:
-        return f"127.0.0.1:{self.mesh.port(name)}"
-
-    def token(self, *roles: Role, mesh_id: str = "local") -> str:
-        return command_token(self.mesh.data, mesh_id, roles)
-
-    def of_process(self, service_id: str, kind: str) -> str:
-        return process_token(self.mesh.data, "local", service_id, kind)
-
-    def expired(self) -> str:
-        key = authority.read_keys(self.mesh.data / authority.FOLDER)[-1]
-        terms = TokenTerms("late", frozenset({Role.ADMIN}), -60)
-        return tokens.issue(terms, key, MeshNames("local"), SystemClock())[0]
-
-
 @pytest.fixture(scope="module")
 def attacked() -> Iterator[UnderAttack]:
-    live = LiveTrades()
-    options = ("--world", "simulate", "--seed", "7", "--venues", VENUE)
-    with new_folder() as data, running(data, *options) as mesh:
-        mesh.wait_until_running()
-        with following(mesh, live) as follower:
-            mesh.wait_until(lambda: live.counts, "the first trade")
-            # The bridge may have registered a moment after the first attempt.
-            follower.ends.clear()
-            yield UnderAttack(mesh, live)
-            # Of the whole attack the reader has noticed nothing.
-            before = max(live.counts)
-            mesh.wait_until(lambda: max(live.counts) > before, "trades go on")
-            assert follower.ends == []
-            assert live.gaps == []
-            assert set(live.counts.values()) == {1}
-            first, last = min(live.counts), max(live.counts)
-            assert len(live.counts) == last - first + 1
-
-
-def code_of(call) -> grpc.StatusCode:
-    """The status of a unary call."""
-    try:
-        call()
-    except grpc.RpcError as error:
-        return error.code()
-    return grpc.StatusCode.OK
+    with attacking() as found:
+        yield found
 
 
 def foreign_binance() -> registry_pb2.RegisterRequest:
@@ -153,6 +99,9 @@ def test_only_the_registry_reaches_the_supervisor(attacked):
             stub = supervisor_pb2_grpc.SupervisorStub(channel)
             code = code_of(lambda stub=stub: stub.StopVenue(request, timeout=CALL_SECONDS_MAX))
             assert code is not grpc.StatusCode.OK
+    with shown_channel(attacked.port("supervisor"), attacked.of_process(VENUE, "venue")) as channel:
+        stub = supervisor_pb2_grpc.SupervisorStub(channel)
+        assert code_of(lambda: stub.StopVenue(request, timeout=CALL_SECONDS_MAX)) is DENIED
 
 
 def test_only_ingest_writes_the_streams(attacked):
@@ -182,20 +131,6 @@ def test_a_token_that_does_not_count_drains_nothing(attacked):
             assert drains(address, attacked.token(role)) is DENIED
         for token in ("", "garbage", damaged, other_mesh, attacked.expired()):
             assert drains(address, token) is UNAUTHENTICATED, token
-
-
-def answers(attacked: UnderAttack, path: str, body: object = None, **headers: str):
-    """Status and text of a call with a token that may do everything."""
-    token = headers.pop("token", attacked.token(Role.ADMIN))
-    shown = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-    shown |= {name.replace("_", "-"): value for name, value in headers.items()}
-    data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"http://{attacked.mesh.gateway}{path}", data, shown)
-    try:
-        with urllib.request.urlopen(request, timeout=CALL_SECONDS_MAX) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
 
 
 DRAIN = f"/v1/services/{VENUE}:drain"

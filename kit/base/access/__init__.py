@@ -7,7 +7,8 @@
     tokens           tokens: issued, verified
     local_tokens     tokens for the processes and commands of this machine
     trust            what a process verifies with: public keys and revoked tokens
-    call_guard       admits calls, ends streams of tokens that end, logs calls that change something
+    call_guard       admits calls, ends streams of tokens that end, notes what changes something
+    made_calls       the calls that it has noted, until the audit log has taken them
     credentials, identified_channel   the token that this process shows to others
     settings         the section "access"
 """

@@ -2,7 +2,7 @@
 
 Each call shows a token. A call without one, with one that is not valid, or of a caller without the
 method's roles is refused. A stream ends when its token expires or is revoked. Calls that change
-something are logged with their caller.
+something are logged with their caller, and kept for the log of all events.
 """
 
 import asyncio
@@ -14,10 +14,12 @@ from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
+from venuemesh.events.v1.system_pb2 import CallMade
 
 from kit.base import telemetry
 from kit.base.access import roles
 from kit.base.access.credentials import AUTHORIZATION, SCHEME
+from kit.base.access.made_calls import MadeCalls
 from kit.base.access.roles import Role
 from kit.base.access.tokens import Caller, TokenVerifier
 from kit.base.access.trust import TrustedKeys
@@ -37,6 +39,8 @@ SESSION_COOKIES = "venuemesh_session_"
 of all meshes on a host name to each of them."""
 SESSIONS_MAX = 16
 """Cookies of sessions that are looked at, of one call."""
+RESERVED_SHARE = 4
+"""Of the streams that a process serves at a time, one in so many is for processes of the mesh."""
 CHECK_INTERVAL_S = 1.0
 """How often the tokens of running streams are looked at."""
 NOBODY = Caller("nobody", roles.with_implied(Role))
@@ -44,8 +48,10 @@ NOBODY = Caller("nobody", roles.with_implied(Role))
 TARGET_FIELDS = (
     "venue", "account", "symbol", "client_order_id", "request_id",
     "service_id", "repair_id", "token_id", "caller",
+    "scope", "strategy", "name", "group_id", "hold_id", "level",
 )  # fmt: skip
 """Request fields that name the subject of a call."""
+TARGET_LENGTH_MAX = 512
 
 Metadata = Iterable[tuple[str, str | bytes]]
 
@@ -56,6 +62,12 @@ _current: ContextVar[Caller] = ContextVar("caller", default=NOBODY)
 def current_caller() -> Caller:
     """Who made the call that is being served."""
     return _current.get()
+
+
+def streams_for_caller(most: int) -> int:
+    """Of ``most`` streams that are served at a time, those among which the caller's may be: people
+    and programs cannot take all from the processes of the mesh."""
+    return most if _current.get().is_process else most - most // RESERVED_SHARE
 
 
 def require_kind(kind: str, claim: str) -> None:
@@ -137,6 +149,8 @@ class CallGuard:
     ) -> None:
         """``streams_max``: streams of one token."""
         self.trust_revision = ""
+        self.made_calls = MadeCalls(clock)
+        """What has changed something, for the log of all events."""
         self._verifier = verifier
         self._clock = clock
         self._required = required
@@ -175,7 +189,7 @@ class CallGuard:
             outcome = InternalError.reason
             raise
         finally:
-            _log_mutation(caller, method, request, outcome)
+            self._note(caller, method, request, outcome)
 
     @contextmanager
     def stream(
@@ -189,8 +203,8 @@ class CallGuard:
             yield stream
             return
         running = self._streams.setdefault(caller, set())
-        if len(running) >= self._streams_max:
-            text = f"{caller.name} has {len(running)} streams at this process, the most allowed"
+        if (count := self._count(caller)) >= self._streams_max:
+            text = f"{caller.name} has {count} streams at this process, the most allowed"
             raise CallerLimited(text, limit=self._streams_max)
         running.add(stream)
         try:
@@ -226,6 +240,26 @@ class CallGuard:
                 return self._verifier.verify(token)
         return self._verifier.verify(last)
 
+    def _note(self, caller: Caller, method: GuardedMethod, request: Message, outcome: str) -> None:
+        call = CallMade(
+            caller=caller.name,
+            roles=sorted(caller.roles),
+            method=method.path,
+            target=_target(request),
+            outcome=outcome,
+            request_id=current_request_id(),
+        )
+        self.made_calls.add(call)
+        detail = {name.name: getattr(call, name.name) for name in call.DESCRIPTOR.fields}
+        detail["roles"] = list(call.roles)
+        _log.info("call", extra={**detail, "token_id": caller.token_id})
+
+    def _count(self, caller: Caller) -> int:
+        """Streams of a token and of its renewals."""
+        first = caller.first_token_id
+        others = (found for one, found in self._streams.items() if one.first_token_id == first)
+        return sum(map(len, others))
+
     def _end_streams(self) -> None:
         for caller, streams in self._streams.items():
             try:
@@ -252,23 +286,13 @@ def _tokens(metadata: Metadata) -> list[str]:
     raise TokenMissing('this call needs a token: send "authorization: Bearer TOKEN"')
 
 
-def _log_mutation(caller: Caller, method: GuardedMethod, request: Message, outcome: str) -> None:
-    _log.info(
-        "call",
-        extra={
-            "caller": caller.name,
-            "roles": sorted(caller.roles),
-            "token_id": caller.token_id,
-            "method": method.path,
-            "target": dict(_targets(request)),
-            "outcome": outcome,
-            "request_id": current_request_id(),
-        },
-    )
-
-
 def _first(metadata: Metadata, wanted: str) -> str:
     return next((str(value) for key, value in metadata if key == wanted), "")
+
+
+def _target(request: Message) -> str:
+    found = " ".join(f"{name}={value}" for name, value in dict(_targets(request)).items())
+    return found[:TARGET_LENGTH_MAX]
 
 
 def _targets(request: Message) -> Iterator[tuple[str, str]]:

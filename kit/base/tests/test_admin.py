@@ -6,7 +6,9 @@ import pytest
 from venuemesh.admin.v1 import admin_pb2
 from venuemesh.registry.v1 import registry_pb2
 
+from kit.base.access.made_calls import MadeCalls
 from kit.base.admin import AdminServicer
+from kit.base.clock import SystemClock
 from kit.base.errors import BadRequest
 from kit.base.telemetry import Meter
 
@@ -26,7 +28,7 @@ class Drained:
 
 def servicer(drain: Drained) -> AdminServicer:
     instance = registry_pb2.ServiceInstance(service_id="history", instance_id="host-8114")
-    return AdminServicer(instance, Meter("history"), drain)
+    return AdminServicer(instance, Meter("history"), drain, MadeCalls(SystemClock()))
 
 
 @pytest.mark.parametrize("named", ["recorder", "history@host-9", "history@"])

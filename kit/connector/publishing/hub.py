@@ -16,6 +16,7 @@ import asyncio
 import heapq
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 
+from kit.base.access.call_guard import streams_for_caller
 from kit.base.clock import Clock
 from kit.base.cursor import CHANNELS, Channel, Cursor, StreamKey, channel_name, gap_reason_name
 from kit.base.errors import CursorExpired, SubscriberTooSlow, TooManySubscribers, VenuemeshError
@@ -174,7 +175,7 @@ class Hub:
 
         Raises CursorExpired when a cursor is not held, TooManySubscribers.
         """
-        if len(self._readers) >= READERS_MAX:
+        if len(self._readers) >= streams_for_caller(READERS_MAX):
             raise TooManySubscribers("the venue serves no more readers", limit=READERS_MAX)
         positions = {channel: self._checked(channel, at) for channel, at in resume_after.items()}
         positions |= {channel: self._rings[channel].first - 1 for channel in earliest}

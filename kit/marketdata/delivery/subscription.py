@@ -22,6 +22,7 @@ from typing import Protocol
 
 from venuemesh.marketdata.v1 import batch_pb2
 
+from kit.base.access.call_guard import streams_for_caller
 from kit.base.cursor import START, Cursor, StreamKey, channel_name
 from kit.base.errors import SubscriberTooSlow, TooManySubscribers, VenuemeshError
 from kit.marketdata.model import batches
@@ -282,7 +283,7 @@ class Subscribers:
     @contextmanager
     def admit(self) -> Iterator[Subscription]:
         """Admit one reader for as long as it reads. Raises TooManySubscribers."""
-        if len(self._admitted) >= self._subscribers_max:
+        if len(self._admitted) >= streams_for_caller(self._subscribers_max):
             raise TooManySubscribers(
                 f"{self._subscribers_max} readers are being served", limit=self._subscribers_max
             )

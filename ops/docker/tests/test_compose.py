@@ -13,6 +13,7 @@ from kit.base.store_urls import password_of
 from ops.docker.tests import compose
 from ops.process_files import kinds
 from ops.project import ROOT
+from ops.supervisor.mesh import paper_environment
 
 SERVICES = compose.services()
 OURS = {name: service for name, service in SERVICES.items() if compose.image(service)}
@@ -133,9 +134,15 @@ def test_venues_differ_by_their_name_only() -> None:
         text = json.dumps(VENUES[name], sort_keys=True)
         venue_id = VENUES[name]["command"][1]
         text = re.sub(r":50\d\d", ":PORT", text)
-        return re.sub(rf'"({name}|{venue_id})\b', '"NAME', text)
+        return re.sub(rf'"({name}|{venue_id})\b(?!/)', '"NAME', text)
 
     assert len({without_its_name(name) for name in VENUES if name != "binance-b"}) == 1
+
+
+def test_the_example_strategy_has_its_account() -> None:
+    variable, account = next(iter(paper_environment(["binance"]).items()))
+    assert SERVICES["detector"]["environment"]["VENUEMESH_WORLD"] == "simulate"
+    assert {found["environment"].get(variable) for found in VENUES.values()} == {account}
 
 
 @pytest.mark.parametrize("file", [compose.FILE, LIVE], ids=lambda file: file.name)

@@ -177,3 +177,17 @@ async def test_only_venues_are_started_and_stopped(mesh: Mesh, tmp_path: Path):
                 await ask("registry")
             assert error_info(caught.value).reason == "UNKNOWN_VENUE"
         assert found.watched.children["registry"].state is ProcessState.RUNNING
+
+
+@pytest.mark.parametrize("kind", ["venue", "supervisor", "ingest"])
+async def test_another_process_than_the_registry_is_refused(mesh: Mesh, tmp_path: Path, kind: str):
+    async with opened(mesh, tmp_path) as found:
+        token = process_token(mesh.options.data, mesh.settings.mesh_id, kind, kind)
+        async with rpc.channel(
+            f"{LOOPBACK}:{mesh.ports['supervisor']}", FixedToken(token)
+        ) as other:
+            stub = supervisor_pb2_grpc.SupervisorStub(other)
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.StartVenue(supervisor_pb2.StartVenueRequest(venue="one"))
+        assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert names(found) == ["registry"]

@@ -1,5 +1,6 @@
 """The data folder and what is kept in it."""
 
+import stat
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,13 @@ def test_the_last_line_is_found_by_its_start(tmp_path: Path):
     log.path.write_text("venuemesh: first\nvenuemesh: second\nTraceback\n\n")
     assert log.last_line("venuemesh: ") == "venuemesh: second"
     assert log.last_line() == "Traceback"
+
+
+def test_nobody_else_reads_what_is_in_it(tmp_path: Path):
+    folder = tmp_path / "data"
+    logs = folder / data_folder.LOG_FOLDER
+    logs.mkdir(parents=True)
+    for earlier in (folder, logs):
+        earlier.chmod(0o755)
+    with data_folder.locked(folder):
+        assert [stat.S_IMODE(one.stat().st_mode) for one in (folder, logs)] == [0o700, 0o700]

@@ -9,7 +9,13 @@ from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
 
 from kit.base import rpc
 from kit.base.access.authority import Authority
-from kit.base.access.call_guard import SESSION_COOKIES, CallGuard, current_caller
+from kit.base.access.call_guard import (
+    SESSION_COOKIES,
+    TARGET_LENGTH_MAX,
+    CallGuard,
+    current_caller,
+    streams_for_caller,
+)
 from kit.base.access.credentials import FixedToken
 from kit.base.access.roles import Role
 from kit.base.access.tests.test_tokens import NAMES, SetClock, token
@@ -30,6 +36,7 @@ class Admin(admin_pb2_grpc.AdminServicer):
     async def GetStatus(self, request, context):
         response = admin_pb2.GetStatusResponse()
         response.instance.name = current_caller().name
+        response.counters["streams"] = streams_for_caller(64)
         return response
 
     async def StreamStatus(self, request, context):
@@ -131,7 +138,34 @@ async def test_a_call_that_changes_something_is_logged_with_its_caller(served, c
     await served.client(Role.VIEWER).GetStatus(admin_pb2.GetStatusRequest())
     (line,) = [record for record in caplog.records if record.message == "call"]
     assert (line.caller, line.outcome, line.request_id) == ("desk", "OK", "r-1")
-    assert (line.method, line.target) == ("/venuemesh.admin.v1.Admin/Drain", {"service_id": "bars"})
+    assert (line.method, line.target) == ("/venuemesh.admin.v1.Admin/Drain", "service_id=bars")
+
+
+async def test_it_is_kept_also_if_nothing_is_logged(served, caplog):
+    caplog.set_level(logging.ERROR)
+    request = admin_pb2.DrainRequest(service_id="b" * 2 * TARGET_LENGTH_MAX)
+    metadata = (("x-request-id", "r-1"),)
+    refused = served.client(Role.OPERATOR).Drain(request, metadata=metadata)
+    assert (await refusal(refused))[1] == "BAD_REQUEST"
+    await served.client(Role.VIEWER).GetStatus(admin_pb2.GetStatusRequest())
+    (found,) = await anext(served.guard.made_calls.after(0))
+    assert (found.number, found.time_ns) == (1, served.clock.time_ns())
+    assert (found.call.caller, found.call.outcome, found.call.request_id) == (
+        "desk",
+        "BAD_REQUEST",
+        "r-1",
+    )
+    assert found.call.roles == ["operator", "viewer"]
+    assert found.call.method == "/venuemesh.admin.v1.Admin/Drain"
+    assert found.call.target.startswith("service_id=bbb")
+    assert len(found.call.target) == TARGET_LENGTH_MAX
+
+
+async def test_people_leave_streams_to_the_processes(served):
+    request = admin_pb2.GetStatusRequest()
+    for role, streams in ((Role.ADMIN, 48), (Role.PROCESS, 64)):
+        answer = await served.client(role).GetStatus(request)
+        assert answer.counters["streams"] == streams
 
 
 async def test_a_stream_ends_when_its_token_is_revoked(served):

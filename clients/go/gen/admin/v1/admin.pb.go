@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	_ "github.com/venuemesh/venuemesh/clients/go/gen/access/v1"
 	v11 "github.com/venuemesh/venuemesh/clients/go/gen/common/v1"
+	v12 "github.com/venuemesh/venuemesh/clients/go/gen/events/v1"
 	v1 "github.com/venuemesh/venuemesh/clients/go/gen/registry/v1"
 	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -1137,11 +1138,176 @@ func (*SetLogLevelResponse) Descriptor() ([]byte, []int) {
 	return file_venuemesh_admin_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
+// Request of StreamCalls.
+type StreamCallsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The process, for routing through the gateway.
+	ServiceId string `protobuf:"bytes,1,opt,name=service_id,json=serviceId,proto3" json:"service_id,omitempty"`
+	// Only calls with a larger number. 0: from the oldest that is kept.
+	AfterNumber   uint64 `protobuf:"varint,2,opt,name=after_number,json=afterNumber,proto3" json:"after_number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamCallsRequest) Reset() {
+	*x = StreamCallsRequest{}
+	mi := &file_venuemesh_admin_v1_admin_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamCallsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamCallsRequest) ProtoMessage() {}
+
+func (x *StreamCallsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_admin_v1_admin_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamCallsRequest.ProtoReflect.Descriptor instead.
+func (*StreamCallsRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_admin_v1_admin_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *StreamCallsRequest) GetServiceId() string {
+	if x != nil {
+		return x.ServiceId
+	}
+	return ""
+}
+
+func (x *StreamCallsRequest) GetAfterNumber() uint64 {
+	if x != nil {
+		return x.AfterNumber
+	}
+	return 0
+}
+
+// One message of StreamCalls.
+type StreamCallsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of their ends.
+	Calls         []*MadeCall `protobuf:"bytes,1,rep,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamCallsResponse) Reset() {
+	*x = StreamCallsResponse{}
+	mi := &file_venuemesh_admin_v1_admin_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamCallsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamCallsResponse) ProtoMessage() {}
+
+func (x *StreamCallsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_admin_v1_admin_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamCallsResponse.ProtoReflect.Descriptor instead.
+func (*StreamCallsResponse) Descriptor() ([]byte, []int) {
+	return file_venuemesh_admin_v1_admin_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *StreamCallsResponse) GetCalls() []*MadeCall {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+// A call that has changed something.
+type MadeCall struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number since the start of the process, from 1.
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// When it ended, ns since the Unix epoch.
+	TimeNs int64 `protobuf:"fixed64,2,opt,name=time_ns,json=timeNs,proto3" json:"time_ns,omitempty"`
+	// The call.
+	Call          *v12.CallMade `protobuf:"bytes,3,opt,name=call,proto3" json:"call,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MadeCall) Reset() {
+	*x = MadeCall{}
+	mi := &file_venuemesh_admin_v1_admin_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MadeCall) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MadeCall) ProtoMessage() {}
+
+func (x *MadeCall) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_admin_v1_admin_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MadeCall.ProtoReflect.Descriptor instead.
+func (*MadeCall) Descriptor() ([]byte, []int) {
+	return file_venuemesh_admin_v1_admin_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *MadeCall) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *MadeCall) GetTimeNs() int64 {
+	if x != nil {
+		return x.TimeNs
+	}
+	return 0
+}
+
+func (x *MadeCall) GetCall() *v12.CallMade {
+	if x != nil {
+		return x.Call
+	}
+	return nil
+}
+
 var File_venuemesh_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_venuemesh_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x1evenuemesh/admin/v1/admin.proto\x12\x12venuemesh.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1fvenuemesh/common/v1/types.proto\x1a$venuemesh/registry/v1/registry.proto\";\n" +
+	"\x1evenuemesh/admin/v1/admin.proto\x12\x12venuemesh.admin.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1fvenuemesh/common/v1/types.proto\x1a venuemesh/events/v1/system.proto\x1a$venuemesh/registry/v1/registry.proto\";\n" +
 	"\x10GetStatusRequest\x12'\n" +
 	"\n" +
 	"service_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tserviceId\"\xeb\x02\n" +
@@ -1211,14 +1377,24 @@ const file_venuemesh_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"service_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tserviceId\x12\x1d\n" +
 	"\x05level\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18\aR\x05level\"\x15\n" +
-	"\x13SetLogLevelResponse*\xd3\x01\n" +
+	"\x13SetLogLevelResponse\"`\n" +
+	"\x12StreamCallsRequest\x12'\n" +
+	"\n" +
+	"service_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tserviceId\x12!\n" +
+	"\fafter_number\x18\x02 \x01(\x04R\vafterNumber\"I\n" +
+	"\x13StreamCallsResponse\x122\n" +
+	"\x05calls\x18\x01 \x03(\v2\x1c.venuemesh.admin.v1.MadeCallR\x05calls\"n\n" +
+	"\bMadeCall\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x17\n" +
+	"\atime_ns\x18\x02 \x01(\x10R\x06timeNs\x121\n" +
+	"\x04call\x18\x03 \x01(\v2\x1d.venuemesh.events.v1.CallMadeR\x04call*\xd3\x01\n" +
 	"\x11SubscriptionState\x12\"\n" +
 	"\x1eSUBSCRIPTION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aSUBSCRIPTION_STATE_PENDING\x10\x01\x12\x1b\n" +
 	"\x17SUBSCRIPTION_STATE_LIVE\x10\x02\x12\x1f\n" +
 	"\x1bSUBSCRIPTION_STATE_IN_DOUBT\x10\x03\x12\x1c\n" +
 	"\x18SUBSCRIPTION_STATE_STALE\x10\x04\x12\x1e\n" +
-	"\x1aSUBSCRIPTION_STATE_REFUSED\x10\x052\x92\n" +
+	"\x1aSUBSCRIPTION_STATE_REFUSED\x10\x052\xfe\n" +
 	"\n" +
 	"\x05Admin\x12\x8a\x01\n" +
 	"\tGetStatus\x12$.venuemesh.admin.v1.GetStatusRequest\x1a%.venuemesh.admin.v1.GetStatusResponse\"0\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/services/{service_id}/status\x90\x02\x01\x12m\n" +
@@ -1229,7 +1405,8 @@ const file_venuemesh_admin_v1_admin_proto_rawDesc = "" +
 	"\x05Pause\x12 .venuemesh.admin.v1.PauseRequest\x1a!.venuemesh.admin.v1.PauseResponse\"/\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/services/{service_id}:pause\x12\x81\x01\n" +
 	"\x06Resume\x12!.venuemesh.admin.v1.ResumeRequest\x1a\".venuemesh.admin.v1.ResumeResponse\"0\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02%:\x01*\" /v1/services/{service_id}:resume\x12}\n" +
 	"\x05Drain\x12 .venuemesh.admin.v1.DrainRequest\x1a!.venuemesh.admin.v1.DrainResponse\"/\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/services/{service_id}:drain\x12\x95\x01\n" +
-	"\vSetLogLevel\x12&.venuemesh.admin.v1.SetLogLevelRequest\x1a'.venuemesh.admin.v1.SetLogLevelResponse\"5\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/services/{service_id}:setLogLevelB@Z>github.com/venuemesh/venuemesh/clients/go/gen/admin/v1;adminv1b\x06proto3"
+	"\vSetLogLevel\x12&.venuemesh.admin.v1.SetLogLevelRequest\x1a'.venuemesh.admin.v1.SetLogLevelResponse\"5\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/services/{service_id}:setLogLevel\x12j\n" +
+	"\vStreamCalls\x12&.venuemesh.admin.v1.StreamCallsRequest\x1a'.venuemesh.admin.v1.StreamCallsResponse\"\b\xca\xf3\x18\x01\x05\x90\x02\x010\x01B@Z>github.com/venuemesh/venuemesh/clients/go/gen/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_venuemesh_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -1244,7 +1421,7 @@ func file_venuemesh_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_venuemesh_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_venuemesh_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_venuemesh_admin_v1_admin_proto_goTypes = []any{
 	(SubscriptionState)(0),              // 0: venuemesh.admin.v1.SubscriptionState
 	(*GetStatusRequest)(nil),            // 1: venuemesh.admin.v1.GetStatusRequest
@@ -1267,43 +1444,51 @@ var file_venuemesh_admin_v1_admin_proto_goTypes = []any{
 	(*DrainResponse)(nil),               // 18: venuemesh.admin.v1.DrainResponse
 	(*SetLogLevelRequest)(nil),          // 19: venuemesh.admin.v1.SetLogLevelRequest
 	(*SetLogLevelResponse)(nil),         // 20: venuemesh.admin.v1.SetLogLevelResponse
-	nil,                                 // 21: venuemesh.admin.v1.GetStatusResponse.CountersEntry
-	(*v1.ServiceInstance)(nil),          // 22: venuemesh.registry.v1.ServiceInstance
-	(*v1.ServiceStatus)(nil),            // 23: venuemesh.registry.v1.ServiceStatus
-	(v11.Channel)(0),                    // 24: venuemesh.common.v1.Channel
+	(*StreamCallsRequest)(nil),          // 21: venuemesh.admin.v1.StreamCallsRequest
+	(*StreamCallsResponse)(nil),         // 22: venuemesh.admin.v1.StreamCallsResponse
+	(*MadeCall)(nil),                    // 23: venuemesh.admin.v1.MadeCall
+	nil,                                 // 24: venuemesh.admin.v1.GetStatusResponse.CountersEntry
+	(*v1.ServiceInstance)(nil),          // 25: venuemesh.registry.v1.ServiceInstance
+	(*v1.ServiceStatus)(nil),            // 26: venuemesh.registry.v1.ServiceStatus
+	(v11.Channel)(0),                    // 27: venuemesh.common.v1.Channel
+	(*v12.CallMade)(nil),                // 28: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_admin_v1_admin_proto_depIdxs = []int32{
-	22, // 0: venuemesh.admin.v1.GetStatusResponse.instance:type_name -> venuemesh.registry.v1.ServiceInstance
-	23, // 1: venuemesh.admin.v1.GetStatusResponse.status:type_name -> venuemesh.registry.v1.ServiceStatus
-	21, // 2: venuemesh.admin.v1.GetStatusResponse.counters:type_name -> venuemesh.admin.v1.GetStatusResponse.CountersEntry
+	25, // 0: venuemesh.admin.v1.GetStatusResponse.instance:type_name -> venuemesh.registry.v1.ServiceInstance
+	26, // 1: venuemesh.admin.v1.GetStatusResponse.status:type_name -> venuemesh.registry.v1.ServiceStatus
+	24, // 2: venuemesh.admin.v1.GetStatusResponse.counters:type_name -> venuemesh.admin.v1.GetStatusResponse.CountersEntry
 	3,  // 3: venuemesh.admin.v1.GetStatusResponse.conformance:type_name -> venuemesh.admin.v1.ConformanceScore
 	2,  // 4: venuemesh.admin.v1.StreamStatusResponse.status:type_name -> venuemesh.admin.v1.GetStatusResponse
-	24, // 5: venuemesh.admin.v1.Subscription.channel:type_name -> venuemesh.common.v1.Channel
+	27, // 5: venuemesh.admin.v1.Subscription.channel:type_name -> venuemesh.common.v1.Channel
 	0,  // 6: venuemesh.admin.v1.Subscription.state:type_name -> venuemesh.admin.v1.SubscriptionState
 	6,  // 7: venuemesh.admin.v1.ListSubscriptionsResponse.subscriptions:type_name -> venuemesh.admin.v1.Subscription
-	1,  // 8: venuemesh.admin.v1.Admin.GetStatus:input_type -> venuemesh.admin.v1.GetStatusRequest
-	4,  // 9: venuemesh.admin.v1.Admin.StreamStatus:input_type -> venuemesh.admin.v1.StreamStatusRequest
-	7,  // 10: venuemesh.admin.v1.Admin.ListSubscriptions:input_type -> venuemesh.admin.v1.ListSubscriptionsRequest
-	9,  // 11: venuemesh.admin.v1.Admin.UpdateSubscriptions:input_type -> venuemesh.admin.v1.UpdateSubscriptionsRequest
-	11, // 12: venuemesh.admin.v1.Admin.Reconnect:input_type -> venuemesh.admin.v1.ReconnectRequest
-	13, // 13: venuemesh.admin.v1.Admin.Pause:input_type -> venuemesh.admin.v1.PauseRequest
-	15, // 14: venuemesh.admin.v1.Admin.Resume:input_type -> venuemesh.admin.v1.ResumeRequest
-	17, // 15: venuemesh.admin.v1.Admin.Drain:input_type -> venuemesh.admin.v1.DrainRequest
-	19, // 16: venuemesh.admin.v1.Admin.SetLogLevel:input_type -> venuemesh.admin.v1.SetLogLevelRequest
-	2,  // 17: venuemesh.admin.v1.Admin.GetStatus:output_type -> venuemesh.admin.v1.GetStatusResponse
-	5,  // 18: venuemesh.admin.v1.Admin.StreamStatus:output_type -> venuemesh.admin.v1.StreamStatusResponse
-	8,  // 19: venuemesh.admin.v1.Admin.ListSubscriptions:output_type -> venuemesh.admin.v1.ListSubscriptionsResponse
-	10, // 20: venuemesh.admin.v1.Admin.UpdateSubscriptions:output_type -> venuemesh.admin.v1.UpdateSubscriptionsResponse
-	12, // 21: venuemesh.admin.v1.Admin.Reconnect:output_type -> venuemesh.admin.v1.ReconnectResponse
-	14, // 22: venuemesh.admin.v1.Admin.Pause:output_type -> venuemesh.admin.v1.PauseResponse
-	16, // 23: venuemesh.admin.v1.Admin.Resume:output_type -> venuemesh.admin.v1.ResumeResponse
-	18, // 24: venuemesh.admin.v1.Admin.Drain:output_type -> venuemesh.admin.v1.DrainResponse
-	20, // 25: venuemesh.admin.v1.Admin.SetLogLevel:output_type -> venuemesh.admin.v1.SetLogLevelResponse
-	17, // [17:26] is the sub-list for method output_type
-	8,  // [8:17] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	23, // 8: venuemesh.admin.v1.StreamCallsResponse.calls:type_name -> venuemesh.admin.v1.MadeCall
+	28, // 9: venuemesh.admin.v1.MadeCall.call:type_name -> venuemesh.events.v1.CallMade
+	1,  // 10: venuemesh.admin.v1.Admin.GetStatus:input_type -> venuemesh.admin.v1.GetStatusRequest
+	4,  // 11: venuemesh.admin.v1.Admin.StreamStatus:input_type -> venuemesh.admin.v1.StreamStatusRequest
+	7,  // 12: venuemesh.admin.v1.Admin.ListSubscriptions:input_type -> venuemesh.admin.v1.ListSubscriptionsRequest
+	9,  // 13: venuemesh.admin.v1.Admin.UpdateSubscriptions:input_type -> venuemesh.admin.v1.UpdateSubscriptionsRequest
+	11, // 14: venuemesh.admin.v1.Admin.Reconnect:input_type -> venuemesh.admin.v1.ReconnectRequest
+	13, // 15: venuemesh.admin.v1.Admin.Pause:input_type -> venuemesh.admin.v1.PauseRequest
+	15, // 16: venuemesh.admin.v1.Admin.Resume:input_type -> venuemesh.admin.v1.ResumeRequest
+	17, // 17: venuemesh.admin.v1.Admin.Drain:input_type -> venuemesh.admin.v1.DrainRequest
+	19, // 18: venuemesh.admin.v1.Admin.SetLogLevel:input_type -> venuemesh.admin.v1.SetLogLevelRequest
+	21, // 19: venuemesh.admin.v1.Admin.StreamCalls:input_type -> venuemesh.admin.v1.StreamCallsRequest
+	2,  // 20: venuemesh.admin.v1.Admin.GetStatus:output_type -> venuemesh.admin.v1.GetStatusResponse
+	5,  // 21: venuemesh.admin.v1.Admin.StreamStatus:output_type -> venuemesh.admin.v1.StreamStatusResponse
+	8,  // 22: venuemesh.admin.v1.Admin.ListSubscriptions:output_type -> venuemesh.admin.v1.ListSubscriptionsResponse
+	10, // 23: venuemesh.admin.v1.Admin.UpdateSubscriptions:output_type -> venuemesh.admin.v1.UpdateSubscriptionsResponse
+	12, // 24: venuemesh.admin.v1.Admin.Reconnect:output_type -> venuemesh.admin.v1.ReconnectResponse
+	14, // 25: venuemesh.admin.v1.Admin.Pause:output_type -> venuemesh.admin.v1.PauseResponse
+	16, // 26: venuemesh.admin.v1.Admin.Resume:output_type -> venuemesh.admin.v1.ResumeResponse
+	18, // 27: venuemesh.admin.v1.Admin.Drain:output_type -> venuemesh.admin.v1.DrainResponse
+	20, // 28: venuemesh.admin.v1.Admin.SetLogLevel:output_type -> venuemesh.admin.v1.SetLogLevelResponse
+	22, // 29: venuemesh.admin.v1.Admin.StreamCalls:output_type -> venuemesh.admin.v1.StreamCallsResponse
+	20, // [20:30] is the sub-list for method output_type
+	10, // [10:20] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_admin_v1_admin_proto_init() }
@@ -1317,7 +1502,7 @@ func file_venuemesh_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_admin_v1_admin_proto_rawDesc), len(file_venuemesh_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

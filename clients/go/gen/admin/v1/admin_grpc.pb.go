@@ -28,6 +28,7 @@ const (
 	Admin_Resume_FullMethodName              = "/venuemesh.admin.v1.Admin/Resume"
 	Admin_Drain_FullMethodName               = "/venuemesh.admin.v1.Admin/Drain"
 	Admin_SetLogLevel_FullMethodName         = "/venuemesh.admin.v1.Admin/SetLogLevel"
+	Admin_StreamCalls_FullMethodName         = "/venuemesh.admin.v1.Admin/StreamCalls"
 )
 
 // AdminClient is the client API for Admin service.
@@ -57,6 +58,9 @@ type AdminClient interface {
 	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
 	// Changes the log level until the process ends.
 	SetLogLevel(ctx context.Context, in *SetLogLevelRequest, opts ...grpc.CallOption) (*SetLogLevelResponse, error)
+	// Streams the calls that have changed something in the process, for the log of all events: only
+	// the audit process may call it. A process keeps the newest 10,000 in memory.
+	StreamCalls(ctx context.Context, in *StreamCallsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamCallsResponse], error)
 }
 
 type adminClient struct {
@@ -166,6 +170,25 @@ func (c *adminClient) SetLogLevel(ctx context.Context, in *SetLogLevelRequest, o
 	return out, nil
 }
 
+func (c *adminClient) StreamCalls(ctx context.Context, in *StreamCallsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamCallsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[1], Admin_StreamCalls_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamCallsRequest, StreamCallsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_StreamCallsClient = grpc.ServerStreamingClient[StreamCallsResponse]
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -193,6 +216,9 @@ type AdminServer interface {
 	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
 	// Changes the log level until the process ends.
 	SetLogLevel(context.Context, *SetLogLevelRequest) (*SetLogLevelResponse, error)
+	// Streams the calls that have changed something in the process, for the log of all events: only
+	// the audit process may call it. A process keeps the newest 10,000 in memory.
+	StreamCalls(*StreamCallsRequest, grpc.ServerStreamingServer[StreamCallsResponse]) error
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -229,6 +255,9 @@ func (UnimplementedAdminServer) Drain(context.Context, *DrainRequest) (*DrainRes
 }
 func (UnimplementedAdminServer) SetLogLevel(context.Context, *SetLogLevelRequest) (*SetLogLevelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetLogLevel not implemented")
+}
+func (UnimplementedAdminServer) StreamCalls(*StreamCallsRequest, grpc.ServerStreamingServer[StreamCallsResponse]) error {
+	return status.Error(codes.Unimplemented, "method StreamCalls not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -406,6 +435,17 @@ func _Admin_SetLogLevel_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Admin_StreamCalls_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StreamCallsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServer).StreamCalls(m, &grpc.GenericServerStream[StreamCallsRequest, StreamCallsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_StreamCallsServer = grpc.ServerStreamingServer[StreamCallsResponse]
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -450,6 +490,11 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "StreamStatus",
 			Handler:       _Admin_StreamStatus_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "StreamCalls",
+			Handler:       _Admin_StreamCalls_Handler,
 			ServerStreams: true,
 		},
 	},

@@ -85,18 +85,22 @@ func (x *CheckpointSigned) GetRequested() bool {
 	return false
 }
 
-// A caller has changed something through a method of the mesh.
+// A person or a program has changed something through a method of the mesh, or tried to. The audit
+// process makes these events of what each process tells it (Admin.StreamCalls). Calls that were
+// refused for their token or its roles, and those of processes of the mesh, are not among them.
 type CallMade struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The caller: name of its token.
+	// The caller: name of its token, at most 256 characters.
 	Caller string `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
 	// Its roles.
 	Roles []string `protobuf:"bytes,2,rep,name=roles,proto3" json:"roles,omitempty"`
 	// The method, for example "/venuemesh.tradeflow.v1.TradeFlow/CancelOrder".
 	Method string `protobuf:"bytes,3,opt,name=method,proto3" json:"method,omitempty"`
-	// What the call concerns, for example a venue and an order.
+	// What the call concerns, for example "venue=binance account=main client_order_id=x-17". At most
+	// 512 characters.
 	Target string `protobuf:"bytes,4,opt,name=target,proto3" json:"target,omitempty"`
-	// Status of the answer, for example "OK" or "PERMISSION_DENIED".
+	// "OK", "CANCELLED" if the caller did not wait for the answer, or the reason of the error, for
+	// example "UNKNOWN_ORDER".
 	Outcome string `protobuf:"bytes,5,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	// Id of the request.
 	RequestId     string `protobuf:"bytes,6,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
