@@ -62,6 +62,7 @@ def test_group_that_was_not_sent_ends_with_the_rejections_that_its_caller_gets(
         history = History(lambda: 0)
         watch = Watch(history)
         authorities = Mock(why_refused=Mock(return_value=""))
+        found.leaving = Mock()
         trader = Trader(found, authorities, watch, history)
         checks = PromiseChecks(
             SimpleNamespace(
