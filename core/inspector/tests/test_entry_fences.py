@@ -7,7 +7,8 @@ from core.inspector.submissions import EXPIRED, TAKEN
 from core.inspector.tests.rig import DECISIONS, close, decision, mode
 from core.inspector.tests.test_lifecycles import HALTED, REDUCE
 from core.inspector.tests.test_manual_orders import LENA, place
-from tests.support.waiting import until
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from tests.support.waiting import eventually, until
 
 ACTIVE = risk_pb2.TRADING_MODE_ACTIVE
 
@@ -91,6 +92,36 @@ async def test_entries_after_the_release_are_taken_and_reductions_always(rig):
         for one in given.orders
     }
     assert numbers == {True: False, False: True}
+
+
+async def test_entry_in_flight_ends_with_its_approval_while_no_inspector_runs(rig):
+    await rig.start()
+    await approve_without_an_answer(rig)
+    await rig.kill()
+    rig.clock.now_ns += rig.approval_seconds * NANOSECONDS_PER_SECOND
+    rig.venue.arrive_late()
+    assert rig.venue.made == []
+
+
+async def test_mode_holds_for_the_first_verdict_after_a_kill(rig):
+    process = await rig.start()
+    await until(lambda: process.active.is_active)
+    await process.changes.set(mode(HALTED), "lena")
+    await rig.kill()
+    process = await rig.start(at=25)
+    await rig.put(DECISIONS, decision(1), close(2))
+    # It dies on the way; the next one gives the verdicts, in the same mode.
+    await until(process.points.reached.is_set)
+    await rig.kill()
+    await rig.start()
+
+    async def are_given():
+        return len(await rig.verdicts()) == 2
+
+    await eventually(are_given)
+    entry, reduction = await rig.verdicts()
+    assert (entry.mode, reduction.is_reduction) == (HALTED, True)
+    assert not entry.orders
 
 
 async def test_entry_of_a_person_has_a_number(rig):
