@@ -4,6 +4,7 @@ Positions and profits come from the tables of the ledger. The ledger books a fil
 that stores its event, so every fill that reduces an open entry is also in a position here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -152,13 +153,17 @@ async def of_mesh(
     """What does not depend on an order."""
     day_ns = now_ns - now_ns % DAY_NS
     found: dict[str, Any] = {}
+    # All are sent before the first answer is waited for, where the connection is in a pipeline.
+    held = await connection.execute(_HELD)
+    opened = await connection.execute(_OPEN, amended)
+    results = await connection.execute(_RESULTS, {"codes": RESULTS, "since_ns": day_ns})
     if Need.DAY in needs:
         found["today"] = await submissions.recent_entries(connection, day_ns)
     if Need.EQUITY in needs:
         found |= await equity_facts.gather(connection, price)
     return RiskFacts(
-        exposures=await _exposures(connection, price, amended),
-        results=await _results(connection, day_ns),
+        exposures=_exposures(await held.fetchall(), await opened.fetchall(), price),
+        results=_results(await results.fetchall()),
         recent=await submissions.recent_entries(connection, now_ns - MINUTE_NS),
         **found,
     )
@@ -171,18 +176,17 @@ async def open_instruments(database: Database) -> list[InstrumentKey]:
     return [(venue, symbol) for venue, symbol in rows]
 
 
-async def _exposures(
-    connection: Connection, price: FindPrice, amended: OrderKey
+def _exposures(
+    held: Sequence[Any], opened: Sequence[Any], price: FindPrice
 ) -> tuple[Exposure, ...]:
     found: dict[Place, _Amounts] = {}
-    rows = await (await connection.execute(_HELD)).fetchall()
-    for venue, account, symbol, strategy, size, asset, is_inverse, multiplier in rows:
+    for venue, account, symbol, strategy, size, asset, is_inverse, multiplier in held:
         amounts = found.setdefault(Place(venue, account, symbol, strategy), _Amounts(asset))
         middle = equity_facts.mark(price, venue, symbol)
         size_held = product(size, ATOM)
         amounts.held = _sum(amounts.held, _value(size_held, multiplier, is_inverse, middle))
-    rows = await (await connection.execute(_OPEN, amended)).fetchall()
-    for venue, account, symbol, strategy, is_buy, size, own, asset, is_inverse, multiplier in rows:
+    for entry in opened:
+        venue, account, symbol, strategy, is_buy, size, own, asset, is_inverse, multiplier = entry
         amounts = found.setdefault(Place(venue, account, symbol, strategy), _Amounts(asset))
         known = [one for one in (own, equity_facts.mark(price, venue, symbol)) if one is not None]
         value = _value(size, multiplier, is_inverse, max(known, default=None))
@@ -205,9 +209,7 @@ async def _exposures(
     )
 
 
-async def _results(connection: Connection, since_ns: int) -> tuple[Result, ...]:
-    arguments = {"codes": RESULTS, "since_ns": since_ns}
-    rows = await connection.execute(_RESULTS, arguments)
+def _results(rows: Sequence[Any]) -> tuple[Result, ...]:
     return tuple(
         Result(
             venue=venue,
@@ -216,7 +218,7 @@ async def _results(connection: Connection, since_ns: int) -> tuple[Result, ...]:
             asset=asset,
             profit=_exact(product(atoms, ATOM)),
         )
-        for venue, account, strategy, asset, atoms in await rows.fetchall()
+        for venue, account, strategy, asset, atoms in rows
     )
 
 

@@ -104,7 +104,7 @@ class SubmissionSender:
             while True:
                 self._wake.clear()
                 try:
-                    async with self._database.transaction() as connection:
+                    async with self._database.reading() as connection:
                         found = await submissions.pending(connection)
                     self._degraded_reasons.clear(POSTGRESQL)
                 except StoreUnavailable as error:

@@ -105,6 +105,18 @@ class Database:
                 finally:
                     await self._put_back(connection)
 
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """A connection for SELECTs that need not see the same state, outside of transactions: no
+        answers to BEGIN and COMMIT are waited for. Raises StoreUnavailable as ``transaction``."""
+        async with self._turn():
+            with translated(self._url), self._measured():
+                connection = await self._take()
+                try:
+                    yield connection
+                finally:
+                    await self._put_back(connection)
+
     async def close(self) -> None:
         while self._idle:
             await self._idle.pop().close()
@@ -130,10 +142,21 @@ class Database:
                 raise
             else:
                 return connection
+        connection = await self._connect()
+        try:
+            await connection.execute("BEGIN")
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def _take(self) -> Connection:
+        return self._idle.pop() if self._idle else await self._connect()
+
+    async def _connect(self) -> Connection:
         connection = await connect(self._url)
         try:
             await self._require_schema(connection)
-            await connection.execute("BEGIN")
         except BaseException:
             await connection.close()
             raise

@@ -21,7 +21,9 @@ EVENTS_MAX = 500
 """Most events of a stream in one transaction."""
 
 Handle: TypeAlias = Callable[[Connection, Sequence[LoggedEvent]], Awaitable[None]]
-"""Changes the state in the transaction, and appends the new events last."""
+"""Changes the state in the transaction, and appends the new events last. The connection is in a
+pipeline: an error of a statement is raised by the next one whose rows are read, or at the end, and
+only rows that were fetched tell what a statement has changed, not ``rowcount``."""
 Prepare: TypeAlias = Callable[[Sequence[LoggedEvent]], Awaitable[None]]
 """Gets what the next ``handle`` needs of other processes: no transaction waits for them. If the
 transaction fails, or another process has handled the events, it is called again for the next
@@ -106,7 +108,7 @@ class EventConsumer:
 
     async def _step(self, positions: Mapping[EventStream, int]) -> Mapping[EventStream, int]:
         """Handle the next events, or wait for some. Returns the new positions."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             events = await event_log.read_in_order(connection, positions, EVENTS_MAX)
         if not events:
             self._is_well()
@@ -117,7 +119,8 @@ class EventConsumer:
             raise UnknownEvent(events[0])
         await self._consumption.prepare(known)
         consumer, reached = self._consumption.consumer, positions_of(known)
-        async with self._database.transaction() as connection:
+        # In a pipeline, only statements whose rows are read are waited for.
+        async with self._database.transaction() as connection, connection.pipeline():
             # Events never change, and the positions show that no process has handled these yet.
             await event_log.save_positions(connection, consumer, reached, positions)
             await self._consumption.handle(connection, known)

@@ -89,10 +89,12 @@ async def append(
     EventConflict when its content is another.
     """
     name = stream_name(stream)
-    found = await (await connection.execute(_LOCK, [HELD, name])).fetchone()
+    # Both are sent before an answer is waited for, where the connection allows it.
+    locked = await connection.execute(_LOCK, [HELD, name])
+    known = await connection.execute(_KNOWN, [[event.event_id for event in events]])
+    found = await locked.fetchone()
     if found is None:
         raise LookupError(f"the database has no stream of events {name!r}")
-    known = await connection.execute(_KNOWN, [[event.event_id for event in events]])
     bodies = {bytes(row[0]): bytes(row[1]) async for row in known}
     new: dict[bytes, event_pb2.Event] = {}
     for event in events:
@@ -193,9 +195,10 @@ async def save_positions(
     ConsumerPositionConflict when one of them is not where ``before`` says.
     """
     names = [stream_name(stream) for stream in sorted(positions)]
-    await connection.execute(_BEGIN, [consumer, names])
     olds = [before.get(stream, 0) for stream in sorted(positions)]
     news = [positions[stream] for stream in sorted(positions)]
+    if not all(olds):
+        await connection.execute(_BEGIN, [consumer, names])
     moved = await connection.execute(_MOVE, [names, olds, news, consumer, HELD])
-    if moved.rowcount != len(names):
+    if len(await moved.fetchall()) != len(names):
         raise ConsumerPositionConflict(f"another process has moved the positions of {consumer}")

@@ -46,7 +46,7 @@ class EventReader:
         ever; nothing when there is none for a second. Raises StoreUnavailable and EventMissing."""
         reached = dict(positions)
         while True:
-            async with self._database.transaction() as connection:
+            async with self._database.reading() as connection:
                 events = await event_log.read_in_order(connection, reached, limit)
             yield events
             reached |= positions_of(events)

@@ -87,7 +87,7 @@ class Lease:
     async def hold(self, connection: Connection) -> None:
         """Nobody takes the lease before the caller's transaction has ended. Raises LeaseLost."""
         held = await connection.execute(_HOLD, [event_log.HELD, self.name, self.epoch])
-        self._require(held.rowcount == 1)
+        self._require(await held.fetchone() is not None)
 
     async def release(self) -> None:
         """Let another process take it at once."""

@@ -94,7 +94,8 @@ class EventRelay:
             for stream in self._streams
             if stream not in self._newest
         }
-        async with self._database.transaction() as connection:
+        database = self._database
+        async with database.transaction() if found else database.reading() as connection:
             states = await event_log.stream_states(connection, self._streams)
             for stream, (newest, body) in found.items():
                 if not await _is_stored(connection, stream, states[stream], newest, body):

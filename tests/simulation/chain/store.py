@@ -7,6 +7,7 @@ statement that waits for another transaction of the run waits in virtual time, u
 import asyncio
 import select
 from collections import deque
+from contextlib import asynccontextmanager
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -88,6 +89,12 @@ class Wire(psycopg.AsyncConnection):
         found = await self._executed(query, params)
         await self.store.after(self, query)
         return found
+
+    @asynccontextmanager
+    async def pipeline(self):
+        """Each statement is answered before the next one: where a run is interrupted does not
+        depend on what the server has answered already."""
+        yield
 
     async def _executed(self, query, params):
         is_end = query in ("COMMIT", "ROLLBACK")
@@ -274,6 +281,9 @@ class SimulatedDatabase(Database):
             self._store.give_back(wire)
             raise
         return wire
+
+    async def _take(self):
+        return self._store.take(self._process)
 
     async def _put_back(self, connection):
         if self._process is None or not self._process.is_dead:
