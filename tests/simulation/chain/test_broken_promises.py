@@ -343,7 +343,7 @@ FAULTS = [
     (take_what_has_expired, Promise.IN_TIME, 8),
     (take_unclear_refusals_for_clear, Promise.ONE_OUTCOME, 6),
     (give_up_early, Promise.ONE_OUTCOME, 3),
-    (act_without_the_lease, Promise.FENCED, 20),
+    (act_without_the_lease, Promise.FENCED, 76),
     (wait_for_nothing, Promise.CLOSED, 21),
     (close_the_whole, Promise.CLOSED, 0),
     (close_while_fills_are_missing, Promise.CLOSED, 1),
