@@ -111,8 +111,19 @@ class AccountLimits:
         return self._venue.orders.values()
 
     def _left(self, order):
+        """What may still be filled. What one of several alternatives has filled, no other fills,
+        also if the process has not heard of it yet."""
+        alternatives = [
+            one
+            for one in self._account.state.index.orders.values()
+            if one.group_id and one.group_id == order.group_id
+        ]
+        filled = sum(self._filled(one) for one in alternatives or [order] if self._opens(one))
+        return max(order.size - filled, 0)
+
+    def _filled(self, order):
         truth = self._venue.by_client_id.get(order.key)
-        return order.size - (truth.now.filled_size if truth is not None else 0)
+        return truth.now.filled_size if truth is not None else 0
 
     def _opens(self, order):
         content = order.content

@@ -53,6 +53,7 @@ class FillReader:
         self._journal, self._clock, self._progress = journal, context.clock, progress
         self._account = context.account
         self._timeout_s = context.settings.ask_timeout_s
+        self._started_monotonic_ns = context.clock.monotonic_ns()
         self._ahead_ns = 0
         """How far the venue's time is ahead of our monotonic clock."""
 
@@ -124,12 +125,14 @@ class FillReader:
 
     def _first_ns(self, symbol: str, now_ns: int, *, is_first: bool) -> int:
         """The time from which on fills of a symbol may be missing that was never read.
-        ``is_first``: no other was read either, so the journal may be of an older version."""
+        ``is_first``: no other was read either, so the journal may be of an older version. The venue
+        may have been away since the start, while another program traded."""
         index = self._state.index
         orders = index.open if is_first else index.orders
         created = [one.created_time_ns for one in orders.values() if symbol in ("", one.symbol)]
-        last_fill_ns = index.last_fill_time_ns or now_ns if is_first else now_ns
-        return min(last_fill_ns, min(created, default=now_ns)) - OVERLAP_NS
+        begin_ns = self._started_monotonic_ns + self._ahead_ns if is_first else now_ns
+        last_fill_ns = index.last_fill_time_ns if is_first else 0
+        return min(last_fill_ns or begin_ns, *created, begin_ns) - OVERLAP_NS
 
     async def _apply(self, symbol: str, page: FillsPage) -> list[Difference]:
         found: list[Difference] = []

@@ -12,7 +12,7 @@ from kit.execution.contract import VenueOrder
 from kit.execution.orders import order_states
 from kit.execution.tests.fake_venue import ActualOrder, limit_order
 from kit.execution.tests.order_caller import Terms, caller
-from kit.execution.tests.simulated_process import heartbeat, run, started
+from kit.execution.tests.simulated_process import heartbeat, run, started, world
 
 LIMIT, STOP = orders_pb2.ORDER_TYPE_LIMIT, orders_pb2.ORDER_TYPE_STOP
 PROFIT = orders_pb2.ORDER_TYPE_TAKE_PROFIT
@@ -20,7 +20,15 @@ PROFIT = orders_pb2.ORDER_TYPE_TAKE_PROFIT
 
 async def placed_elsewhere(found, kind=LIMIT, symbol="BTCUSDT", size="3"):
     """An order that another program has placed, once the account knows it."""
-    venue = found.venue
+    truth = put_at_venue(found.venue, kind, symbol, size)
+    found.venue.publish(truth.now)
+    index = found.account.state.index
+    await found.until(lambda: index.find(symbol, "", truth.now.venue_order_id) is not None)
+    return truth
+
+
+def put_at_venue(venue, kind=LIMIT, symbol="BTCUSDT", size="3"):
+    """An order that another program has placed."""
     order = VenueOrder(
         symbol=symbol,
         venue_order_id=venue.new_id(),
@@ -34,10 +42,29 @@ async def placed_elsewhere(found, kind=LIMIT, symbol="BTCUSDT", size="3"):
         stop_price=None if kind == LIMIT else Decimal(110),
     )
     venue.orders[order.venue_order_id] = truth = ActualOrder(order, 0, [(0, order)])
-    venue.publish(order)
-    index = found.account.state.index
-    await found.until(lambda: index.find(symbol, "", order.venue_order_id) is not None)
     return truth
+
+
+def test_fills_of_others_before_the_venue_first_answers_are_read():
+    async def scenario():
+        found = world()
+        found.start()
+        client = found.account.client
+        client.failures = 1_000_000
+        await found.let_pass(10)
+        found.venue.publishes = False
+        order = put_at_venue(found.venue)
+        found.venue.fill(order, Decimal(3))
+        await found.let_pass(300)
+        assert not found.account.readiness.is_ready
+        client.failures = 0
+        found.venue.publishes = True
+        await found.ready()
+        await found.let_pass(30)
+        known = found.account.state.index.find("BTCUSDT", "", order.now.venue_order_id)
+        assert [fill.size for fill in known.fills.values()] == [3]
+
+    run(scenario())
 
 
 def test_silence_of_the_authority_cancels_entries_of_others_and_no_stops():
