@@ -198,3 +198,12 @@ async def test_a_position_that_cannot_be_booked_is_refused(books, size, price):
     result = await books.book(position(LINEAR, size, price))
     assert {one.reason for one in result.refused.values()} == {"AMOUNT_OUT_OF_BOUNDS"}
     assert await books.balances() == {}
+
+
+async def test_an_opening_that_another_process_booked_counts_at_once(books):
+    other = books.restarted()
+    await books.book(flow(TRANSFER, 1, "USDT", "1", time_ns=50))
+    await other.book(balances({"USDT": "5000"}))
+    # It was before the time of the opening, whose balance includes it.
+    await books.book(flow(TRANSFER, 2, "USDT", "77", time_ns=100))
+    assert await cash(books) == atoms({"USDT": "5000"})
