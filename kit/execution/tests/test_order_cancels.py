@@ -108,7 +108,7 @@ def test_operator_cancels_protective_orders_without_an_approval(tmp_path, caplog
         assert said["cancel of protective orders"].permitted_by == "desk, role operator"
         assert said["cancel of protective orders"].token_id
         if rpc != "CancelAllOrders":
-            assert key in said["call"].target.values()
+            assert key in said["call"].target
         await found.restart()
         await found.at.world.ready()
         assert found.order(key).cancel_requested_by == "desk, role operator"
