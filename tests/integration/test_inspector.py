@@ -27,6 +27,8 @@ HERE = {"venue": VENUE, "account": ACCOUNT, "symbol": SYMBOL}
 OPEN = signals_pb2.POSITION_ACTION_OPEN
 CLOSE = signals_pb2.POSITION_ACTION_CLOSE
 CALL_SECONDS_MAX = 60
+OUTCOME_SECONDS_MAX = 240
+"""An order that a kill cut off before it was sent counts as never arrived after about 100 s."""
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +153,7 @@ async def test_kill_9_on_the_way_doubles_nothing(mesh, caller, killed):
     closed = await decide(mesh, caller, CLOSE)
     mesh.wait_until(lambda: of(mesh, closed, "verdict_given"), "the close is allowed")
     mesh.kill(killed)
-    mesh.wait_until(lambda: size(mesh) is None, "the position has ended")
+    mesh.wait_until(lambda: size(mesh) is None, "the position has ended", OUTCOME_SECONDS_MAX)
     mesh.wait_until(caller.is_ready, "the account is ready")
     assert open_of(caller, opened, closed) == []
     bought, sold = fills_of(caller, opened), fills_of(caller, closed)
