@@ -42,13 +42,20 @@ REPLICA_INSTANCE = "b"
 REPLICA_OFFSET = 500
 """Distance between the ports of two processes of a venue."""
 
+FOR_BROWSERS = ("gateway", "pages")
+REFUSED_BY_BROWSERS = frozenset(
+    {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061}
+    | {6000, 6566, *range(6665, 6670), 6679, 6697, 10_080}
+)
+"""A browser sends nothing to these ports ("bad ports" of the Fetch standard; those above 1023)."""
+
 WITHOUT_METRICS = frozenset({"pages", "valkey", "postgres", "record", "simulator", "supervisor"})
 
 
 def assign(venue_ports: Mapping[str, int], base_port: int | None = None) -> dict[str, int]:
     """The ports of a mesh with these venues: the defaults, or all from base_port on, in order.
 
-    Raises OperationsError when they would not fit below 65536.
+    Raises OperationsError when they would not fit below 65536, or when a browser would not connect.
     """
     ports = {**DEFAULTS, **venue_ports}
     if base_port is not None:
@@ -57,7 +64,17 @@ def assign(venue_ports: Mapping[str, int], base_port: int | None = None) -> dict
         if base_port < PORT_MIN or last > PORT_MAX:
             most = PORT_MAX - METRICS_PORT_OFFSET - len(ports) + 1
             raise OperationsError(f"--base-port {base_port}: allowed are {PORT_MIN} to {most}")
+        _require_open_to_browsers(base_port, ports)
     return ports
+
+
+def _require_open_to_browsers(base_port: int, ports: Mapping[str, int]) -> None:
+    for name in FOR_BROWSERS:
+        if ports[name] in REFUSED_BY_BROWSERS:
+            raise OperationsError(
+                f"--base-port {base_port}: browsers refuse port {ports[name]} ({name}); "
+                f"choose another, for example --base-port 9000"
+            )
 
 
 def of_replicas(venues: Iterable[str], venue_ports: Mapping[str, int]) -> dict[str, int]:

@@ -27,6 +27,13 @@ def test_a_base_port_that_leaves_no_room_is_refused(base_port: int):
         ports.assign(VENUES, base_port)
 
 
+@pytest.mark.parametrize(("base_port", "name"), [(10_080, "gateway"), (10_078, "pages")])
+def test_a_base_port_that_a_browser_would_not_connect_to_is_refused(base_port: int, name: str):
+    with pytest.raises(OperationsError, match=rf"refuse port 10080 \({name}\)"):
+        ports.assign(VENUES, base_port)
+    assert ports.assign(VENUES, 10_081)["gateway"] == 10_081
+
+
 def test_a_port_in_use_is_named_with_its_service():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -31,8 +31,9 @@ from ops.gateway import local_credentials
 from tests.support.workers import WORKER, WORKERS_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE_PORTS = range(10_000, 20_000, 40)
-"""The ports and their metrics ports are below the ephemeral ports of the system."""
+BASE_PORTS = range(10_120, 20_000, 40)
+"""The ports and their metrics ports are below the ephemeral ports of the system, and above the last
+port that browsers refuse (10080)."""
 METRICS_PORT_OFFSET = 10_000
 START_SECONDS_MAX = 100.0
 STOP_SECONDS_MAX = 60.0
