@@ -20,7 +20,7 @@ CASH, POSITION = postings_pb2.ACCOUNT_CODE_CASH, postings_pb2.ACCOUNT_CODE_POSIT
 ZERO = Decimal(0)
 
 
-class Held(msgspec.Struct, frozen=True, order=True):
+class AccountAsset(msgspec.Struct, frozen=True, order=True):
     """An asset of an account; the contracts of a derivative are one."""
 
     venue: str
@@ -33,63 +33,63 @@ class Held(msgspec.Struct, frozen=True, order=True):
 class Difference(msgspec.Struct, frozen=True):
     """An amount that is not the same."""
 
-    held: Held
+    key: AccountAsset
     ledger: Decimal
     exchange: Decimal
 
     def __str__(self) -> str:
-        held = self.held
-        texts = (held.venue, held.account, held.symbol or held.asset)
+        key = self.key
+        texts = (key.venue, key.account, key.symbol or key.asset)
         ledger, exchange = plain(self.ledger), plain(self.exchange)
         more = plain(self.ledger - self.exchange)
         return f"{'/'.join(texts)}: ledger {ledger}, exchange {exchange}, difference {more}"
 
 
-def of_exchanges(states: Iterable[AccountState]) -> dict[Held, Decimal]:
+def of_exchanges(states: Iterable[AccountState]) -> dict[AccountAsset, Decimal]:
     """What the accounts of exchanges have."""
-    found: dict[Held, Decimal] = {}
+    found: dict[AccountAsset, Decimal] = {}
     for state in states:
         for asset, amount in state.balances.items():
-            found[Held(state.venue, state.account, asset)] = amount
+            found[AccountAsset(state.venue, state.account, asset)] = amount
         for symbol, size in state.positions.items():
             asset = contract_asset(state.venue, symbol)
-            found[Held(state.venue, state.account, asset, symbol)] = size
+            found[AccountAsset(state.venue, state.account, asset, symbol)] = size
     return found
 
 
 async def of_ledger(
     ledger: "ledger_pb2_grpc.LedgerAsyncStub", accounts: Iterable[tuple[str, str]], **options: Any
-) -> dict[Held, Decimal]:
+) -> dict[AccountAsset, Decimal]:
     """What the ledger has of these accounts, each with its venue. Raises grpc.aio.AioRpcError."""
     wanted = set(accounts)
     request = ledger_pb2.GetBalancesRequest(page_size=1_000)
     answer = await whole_list(ledger.GetBalances, request, **options)
-    found: dict[Held, Decimal] = {}
+    found: dict[AccountAsset, Decimal] = {}
     for row in answer.balances:
         account = row.account
-        held = _held(account)
-        if (account.venue, account.account) in wanted and held is not None:
-            found[held] = found.get(held, ZERO) + Decimal(row.balance)
+        key = _account_asset(account)
+        if (account.venue, account.account) in wanted and key is not None:
+            found[key] = found.get(key, ZERO) + Decimal(row.balance)
     return found
 
 
 def differences(
-    ledger: Mapping[Held, Decimal], exchanges: Mapping[Held, Decimal]
+    ledger: Mapping[AccountAsset, Decimal], exchanges: Mapping[AccountAsset, Decimal]
 ) -> list[Difference]:
     """Where they are not equal. What is not there is 0."""
     pairs = (
-        Difference(held, ledger.get(held, ZERO), exchanges.get(held, ZERO))
-        for held in sorted(ledger.keys() | exchanges.keys())
+        Difference(key, ledger.get(key, ZERO), exchanges.get(key, ZERO))
+        for key in sorted(ledger.keys() | exchanges.keys())
     )
     return [one for one in pairs if one.ledger != one.exchange]
 
 
 def newest_fills(difference: Difference, states: Sequence[AccountState]) -> Iterator[str]:
     """The fills at the exchange before a difference was found."""
-    held = difference.held
+    key = difference.key
     for state in states:
-        if (state.venue, state.account) == (held.venue, held.account):
-            concerned = (one for one in state.newest_fills if _concerns(one, held))
+        if (state.venue, state.account) == (key.venue, key.account):
+            concerned = (one for one in state.newest_fills if _concerns(one, key))
             yield from map(_fill_text, islice(concerned, SHOWN_MAX))
 
 
@@ -97,9 +97,9 @@ async def newest_entries(
     difference: Difference, ledger: "ledger_pb2_grpc.LedgerAsyncStub", **options: Any
 ) -> list[str]:
     """The newest entries of the ledger of cash that differs. Raises grpc.aio.AioRpcError."""
-    held = difference.held
+    key = difference.key
     account = postings_pb2.LedgerAccount(
-        code=CASH, venue=held.venue, account=held.account, asset=held.asset
+        code=CASH, venue=key.venue, account=key.account, asset=key.asset
     )
     request = ledger_pb2.ListEntriesRequest(
         account=account, newest_first=True, page_size=ENTRIES_MAX
@@ -108,20 +108,20 @@ async def newest_entries(
     return [" ".join(str(one).split()) for one in answer.entries[:SHOWN_MAX]]
 
 
-def _held(account: postings_pb2.LedgerAccount) -> Held | None:
+def _account_asset(account: postings_pb2.LedgerAccount) -> AccountAsset | None:
     """What a balance counts; None: neither cash nor contracts."""
     if account.code == CASH:
-        return Held(account.venue, account.account, account.asset)
+        return AccountAsset(account.venue, account.account, account.asset)
     if account.code == POSITION and account.asset == contract_asset(account.venue, account.symbol):
-        return Held(account.venue, account.account, account.asset, account.symbol)
+        return AccountAsset(account.venue, account.account, account.asset, account.symbol)
     return None
 
 
-def _concerns(fill: FillState, held: Held) -> bool:
+def _concerns(fill: FillState, key: AccountAsset) -> bool:
     # The assets of an instrument are in its symbol, in the form of its venue.
-    if held.symbol:
-        return fill.symbol == held.symbol
-    return held.asset in fill.symbol or held.asset == fill.fee_asset
+    if key.symbol:
+        return fill.symbol == key.symbol
+    return key.asset in fill.symbol or key.asset == fill.fee_asset
 
 
 def _fill_text(fill: FillState) -> str:

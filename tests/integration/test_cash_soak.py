@@ -7,7 +7,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.ledger.v1 import ledger_pb2, postings_pb2
 
 from benchmarks.soaks import cash, cash_balances, random_orders
-from benchmarks.soaks.cash_balances import Held
+from benchmarks.soaks.cash_balances import AccountAsset
 from benchmarks.soaks.simulated_exchanges import FAULTS, RandomFaults
 from kit.simulator.account_states import AccountState, FillState
 from kit.simulator.faults import FaultInjector
@@ -32,7 +32,7 @@ STATE = AccountState(
     newest_fills=[FILL],
 )
 CASH, POSITION = postings_pb2.ACCOUNT_CODE_CASH, postings_pb2.ACCOUNT_CODE_POSITION
-HELD_BTC = Held("binance", "demo", "BTC")
+BTC = AccountAsset("binance", "demo", "BTC")
 
 
 class FakeLedger:
@@ -79,7 +79,7 @@ async def test_equal_balances_do_not_differ() -> None:
 async def test_the_last_digit_differs_and_is_named_with_the_fills_before_it() -> None:
     ledger = FakeLedger(({"code": CASH, "asset": "BTC"}, "1.000999000000000001"), *EQUAL)
     (found,) = await differences(ledger)
-    assert found.held == HELD_BTC
+    assert found.key == BTC
     text = "ledger 1.000999000000000001, exchange 1.000999, difference 0.000000000000000001"
     assert str(found) == f"binance/demo/BTC: {text}"
     (fill,) = cash_balances.newest_fills(found, [STATE])
@@ -88,7 +88,7 @@ async def test_the_last_digit_differs_and_is_named_with_the_fills_before_it() ->
 
 async def test_what_the_ledger_does_not_have_differs() -> None:
     found = await differences(FakeLedger(*EQUAL[:1]))
-    assert [one.held.symbol or one.held.asset for one in found] == ["BTC", "BTC-PERP"]
+    assert [one.key.symbol or one.key.asset for one in found] == ["BTC", "BTC-PERP"]
 
 
 def test_faults_are_those_that_an_exchange_has() -> None:

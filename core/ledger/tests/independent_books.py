@@ -90,7 +90,7 @@ def instrument_of(venue: str, symbol: str, terms: Terms) -> types_pb2.Instrument
     )
 
 
-class Held:
+class AverageCostPosition:
     """A position by average cost. The cost of a short position is negative."""
 
     def __init__(self) -> None:
@@ -123,10 +123,10 @@ class IndependentBooks:
         """``terms``: by symbol."""
         self._venue = venue
         self._terms = terms
-        self.net = {symbol: Held() for symbol in terms}
+        self.net = {symbol: AverageCostPosition() for symbol in terms}
         """The account's positions."""
         self._balances: defaultdict[BookKey, int] = defaultdict(int)
-        self.held: dict[tuple[str, str], Held] = {}
+        self.held: dict[tuple[str, str], AverageCostPosition] = {}
         """By symbol and strategy."""
         self.postings: Counter[tuple[str, str, str]] = Counter()
         """How many there are, by asset and the two codes in order. Without those of the profit of
@@ -159,7 +159,7 @@ class IndependentBooks:
 
     def fill(self, one: orders_pb2.Fill, strategy: str) -> None:
         symbol, terms = one.symbol, self._terms[one.symbol]
-        own = self.held.setdefault((symbol, strategy), Held())
+        own = self.held.setdefault((symbol, strategy), AverageCostPosition())
         side = 1 if one.side == types_pb2.SIDE_BUY else -1
         price, size = Fraction(one.price), side * Fraction(one.size)
         fee = floor(Fraction(one.fee.amount) * ATOMS) if one.fee.amount else 0
