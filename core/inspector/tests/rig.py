@@ -24,7 +24,7 @@ from core.inspector.position_closer import PositionCloser
 from core.inspector.position_opener import PositionOpener
 from core.inspector.risk_rules import RiskRules
 from core.inspector.stop_monitor import StopMonitor
-from core.inspector.submission_sender import SubmissionSender
+from core.inspector.submission_sender import EXPIRY_MARGIN_NS, SubmissionSender
 from core.inspector.tests.lying_venue import LyingVenue
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
@@ -184,7 +184,9 @@ class Rig:
     """A database, a venue that lies, and the processes of the inspector."""
 
     lease_seconds = 3600
-    approval_seconds = 20
+    approval_seconds = 3600
+    """Twenty seconds of its clock are less than half a second of a busy machine: approvals end only
+    by ``expire_approvals``."""
 
     def __init__(self, postgres_url):
         self.postgres_url = postgres_url
@@ -216,6 +218,11 @@ class Rig:
         if self.process is not None:
             await self.process.kill()
             self.process = None
+
+    def expire_approvals(self):
+        """Let the time pass after which an order that the venue does not know has expired."""
+        lasts_ns = self.approval_seconds * NANOSECONDS_PER_SECOND
+        self.clock.now_ns += lasts_ns + EXPIRY_MARGIN_NS
 
     async def put(self, stream, *events):
         async with self.database.transaction() as connection:

@@ -20,12 +20,6 @@ STEPS_MAX = 400
 WAYS = ("", "", "", "lost", "unanswered", "late")
 
 
-@pytest.fixture(autouse=True)
-def lasting_approvals(rig):
-    """Twenty seconds of its clock are less than half a second of a busy machine."""
-    rig.approval_seconds = 3600
-
-
 async def play(rig, first):
     """Open a position and close it. Returns whether the process has reached its last step."""
     process = rig.process

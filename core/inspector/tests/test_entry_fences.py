@@ -7,7 +7,6 @@ from core.inspector.submissions import EXPIRED, TAKEN
 from core.inspector.tests.rig import DECISIONS, close, decision, mode
 from core.inspector.tests.test_lifecycles import HALTED, REDUCE
 from core.inspector.tests.test_manual_orders import LENA, place
-from kit.base.clock import NANOSECONDS_PER_SECOND
 from tests.support.waiting import eventually, until
 
 ACTIVE = risk_pb2.TRADING_MODE_ACTIVE
@@ -26,6 +25,7 @@ async def test_entry_that_was_approved_before_arrives_in_vain(rig):
     state = await process.changes.set(mode(HALTED, "strategy:ema_cross"), "lena")
     assert list(state.unfenced_accounts) == []
     rig.venue.arrive_late()
+    rig.expire_approvals()
     (outcome,) = await rig.until_outcomes(1)
     assert outcome.outcome == EXPIRED
     assert rig.venue.made == []
@@ -42,6 +42,7 @@ async def test_account_that_cannot_be_fenced_is_named_and_tried_again(rig, scope
     del rig.venue.always["fence"]
     await until(lambda: rig.venue.entry_fence > 0)
     rig.venue.arrive_late()
+    rig.expire_approvals()
     (outcome,) = await rig.until_outcomes(1)
     assert outcome.outcome == EXPIRED
     assert rig.venue.made == []
@@ -77,6 +78,7 @@ async def test_entries_after_the_release_are_taken_and_reductions_always(rig):
     await approve_without_an_answer(rig)
     await process.changes.set(mode(HALTED), "lena")
     rig.venue.always = {}
+    rig.expire_approvals()
     await rig.until_outcomes(1)
     await process.changes.set(mode(ACTIVE), "lena")
     await rig.put(DECISIONS, decision(2, size="1", reference_price="100"))
@@ -98,7 +100,7 @@ async def test_entry_in_flight_ends_with_its_approval_while_no_inspector_runs(ri
     await rig.start()
     await approve_without_an_answer(rig)
     await rig.kill()
-    rig.clock.now_ns += rig.approval_seconds * NANOSECONDS_PER_SECOND
+    rig.expire_approvals()
     rig.venue.arrive_late()
     assert rig.venue.made == []
 

@@ -162,6 +162,8 @@ async def test_order_expires_only_when_the_venue_knows_none_after_the_approval(r
     rig.venue.faults = ["lost"] * 1000
     await rig.start()
     await rig.put(DECISIONS, decision(1))
+    await until(lambda: len(rig.venue.faults) < 1000)
+    rig.expire_approvals()
     (outcome,) = await rig.until_outcomes(1)
     (given,) = await rig.verdicts()
     assert outcome.outcome == EXPIRED

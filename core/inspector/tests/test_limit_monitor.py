@@ -243,6 +243,7 @@ async def test_rule_makes_approved_entries_void(rig):
     await process.limits.look()
     await until(lambda: rig.venue.entry_fence > 0)
     rig.venue.arrive_late()
+    rig.expire_approvals()
     await rig.until_outcomes(1)
     assert rig.venue.made == []
 
