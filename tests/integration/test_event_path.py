@@ -34,7 +34,7 @@ from core.detector.bar_clients import BARS, HISTORY
 from core.detector.settings import DetectorSettings
 from core.detector.tests.process import MeshServer
 from core.detector.tests.rig import MadeBars
-from core.detector.workers import worker_main, worker_process
+from core.detector.workers import pool, worker_main, worker_process
 from core.detector.workers.messages import LENGTH_BYTES, Restrictions, frame
 from core.detector.workers.request_handler import RequestHandler
 from core.inspector import app as inspector
@@ -297,7 +297,9 @@ async def test_an_event_runs_the_functions_that_are_documented(
 ) -> None:
     trace = CallTrace()
     as_thread = patch.object(worker_process, "_started", partial(WorkerThread, trace))
-    with trace.installed(), as_thread:
+    # Its end would be recorded on a slow machine only.
+    loader_stays = patch.object(pool, "LOADER_SECONDS", 3600.0)
+    with trace.installed(), as_thread, loader_stays:
         async with AsyncExitStack() as stack:
             mesh = Mesh(trace, stack, postgres_url)
             await mesh.start(valkey_url, tmp_path)
