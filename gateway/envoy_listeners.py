@@ -140,11 +140,8 @@ def transcoder(contracts: ContractSet) -> Json:
             # Routes match the path before transcoding, because it names the process.
             "match_incoming_request_route": True,
             "convert_grpc_status": True,
-            "request_validation_options": {
-                "reject_unknown_query_parameters": True,
-                # Otherwise the venue of the path would silently take the place of the body's.
-                "reject_binding_body_field_collisions": True,
-            },
+            # Those of a body are refused by the process (kit/base/rest_body.py).
+            "request_validation_options": {"reject_unknown_query_parameters": True},
             "max_request_body_size": BODY_BYTES_MAX,
             "max_response_body_size": BODY_BYTES_MAX,
             "print_options": {

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from google.api import annotations_pb2
+from google.api import annotations_pb2, httpbody_pb2
 from google.protobuf.descriptor_pb2 import (
+    FieldDescriptorProto,
     FileDescriptorProto,
     FileDescriptorSet,
     MethodDescriptorProto,
 )
 from google.rpc import error_details_pb2, status_pb2
 
+from kit.base import rest_body
 from kit.base.access import roles
 from kit.base.access.roles import Role
 
@@ -26,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DESCRIPTOR_FILE = ROOT / "gen" / "venuemesh.binpb"
 OWN_FILES = "venuemesh/"
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
+JSON_BODY = "json_body"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +122,22 @@ class ContractSet:
 
     @cached_property
     def transcoder_descriptors(self) -> bytes:
-        """A descriptor set for Envoy: without comments, with the messages of error details."""
+        """A descriptor set for Envoy: without comments, with the messages of error details, and
+        with a field for the JSON body in each request that has one (kit/base/rest_body.py)."""
         wanted = FileDescriptorSet()
-        for file in self.descriptors.file:
-            copy = wanted.file.add()
-            copy.CopyFrom(file)
-            copy.ClearField("source_code_info")
-        known = {file.name for file in wanted.file}
-        for module in (status_pb2, error_details_pb2):
+        known: set[str] = set()
+        # First, because Envoy wants a file after those that it depends on.
+        for module in (status_pb2, error_details_pb2, httpbody_pb2):
             for descriptor in (*module.DESCRIPTOR.dependencies, module.DESCRIPTOR):
                 if descriptor.name not in known:
                     known.add(descriptor.name)
                     descriptor.CopyToProto(wanted.file.add())
+        for file in self.descriptors.file:
+            if file.name not in known:
+                copy = wanted.file.add()
+                copy.CopyFrom(file)
+                copy.ClearField("source_code_info")
+        _add_json_bodies(wanted)
         return wanted.SerializeToString(deterministic=True)
 
 
@@ -142,6 +149,35 @@ def load(file: Path = DESCRIPTOR_FILE) -> ContractSet:
         importlib.import_module(found.name.removesuffix(".proto").replace("/", ".") + "_pb2")
     services = tuple(contract for found in own for contract in _contracts_of(found))
     return ContractSet(descriptors, services)
+
+
+def _add_json_bodies(descriptors: FileDescriptorSet) -> None:
+    """Let Envoy pass bodies on unread: it would drop their unknown fields."""
+    messages = {
+        f".{file.package}.{message.name}": (file, message)
+        for file in descriptors.file
+        for message in file.message_type
+    }
+    rules = [
+        (method.input_type, method.options.Extensions[annotations_pb2.http])
+        for file in descriptors.file
+        for service in file.service
+        for method in service.method
+        if method.options.Extensions[annotations_pb2.http].body
+    ]
+    for _, rule in rules:
+        rule.body = JSON_BODY
+    for request in {request for request, _ in rules}:
+        file, message = messages[request]
+        message.field.add(
+            name=JSON_BODY,
+            number=rest_body.FIELD_NUMBER,
+            label=FieldDescriptorProto.LABEL_OPTIONAL,
+            type=FieldDescriptorProto.TYPE_MESSAGE,
+            type_name=f".{httpbody_pb2.HttpBody.DESCRIPTOR.full_name}",
+        )
+        if httpbody_pb2.DESCRIPTOR.name not in file.dependency:
+            file.dependency.append(httpbody_pb2.DESCRIPTOR.name)
 
 
 def _contracts_of(file: FileDescriptorProto) -> Sequence[ServiceContract]:

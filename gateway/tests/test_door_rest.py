@@ -121,6 +121,37 @@ async def test_a_body_names_no_other_process_than_the_path(directory, browser):
             assert response.status == HTTP_OK
 
 
+@pytest.mark.parametrize("body", [{"levle": "info"}, {"level": "info", "levle": "debug"}])
+async def test_an_unknown_field_of_a_body_is_refused(body, directory, browser):
+    async with process(directory, "rest-unknown") as opened:
+        await until_ok(browser, "/v1/services/rest-unknown/status")
+        async with browser.post("/v1/services/rest-unknown:setLogLevel", json=body) as response:
+            error = await response.json()
+        assert (response.status, error["details"][0]["reason"]) == (400, "BAD_REQUEST")
+        assert '"levle"' in error["message"]
+        assert opened.admin.levels == []
+
+
+async def test_an_unknown_field_in_a_list_of_a_streaming_call_is_refused(directory, browser):
+    body = {"selectors": [{"venue": "one"}, {"venue": "two", "symbol": ["BTCUSDT"]}]}
+    async with process(directory, "bridge", kind="bridge"), asyncio.timeout(WAIT_SECONDS_MAX):
+        while True:
+            async with browser.post("/v1/live:subscribe", json=body) as response:
+                error = json.loads(await response.content.readline())
+            if error["details"][0]["reason"] == "BAD_REQUEST":
+                break
+    assert response.status == 400
+    assert '"symbol" at "SubscribeRequest.selectors[1]"' in error["message"]
+
+
+async def test_a_call_may_have_no_body(directory, browser):
+    async with process(directory, "rest-empty") as opened:
+        await until_ok(browser, "/v1/services/rest-empty/status")
+        async with browser.post("/v1/services/rest-empty:setLogLevel") as response:
+            assert response.status == HTTP_OK
+        assert opened.admin.levels == [""]
+
+
 async def test_a_query_reaches_the_process_that_can_refuse_it(directory, browser):
     async with process(directory, "rest-twice"):
         path = "/v1/venues/rest-twice/instruments/A/book"

@@ -9,7 +9,7 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from kit.base import request_rules, telemetry
+from kit.base import request_rules, rest_body, telemetry
 from kit.base.access.call_guard import CallGuard, GuardedMethod, RunningStream
 from kit.base.access.credentials import CredentialSource
 from kit.base.access.identified_channel import IdentifiedChannel
@@ -129,8 +129,9 @@ def serve(
             if method.server_streaming
             else grpc.unary_unary_rpc_method_handler
         )
+        checked = request_rules.checked(getattr(servicer, method.name), method.input_type)
         plain = handle(
-            request_rules.checked(getattr(servicer, method.name), method.input_type),
+            rest_body.read_first(checked, method),
             request.FromString,
             None if method.name in raw else response.SerializeToString,
         )

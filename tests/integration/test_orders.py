@@ -194,6 +194,19 @@ def test_scripts_place_orders_over_rest(mesh, caller):
     assert (status, answer["order"]["state"]) == (200, "ORDER_STATE_CANCELLED")
 
 
+def test_an_order_with_a_misspelt_field_is_refused_over_rest(mesh, caller):
+    orders = f"/v1/venues/{VENUE}/orders?account={HERE['account']}"
+    before = mesh.get(orders)
+    content = MessageToDict(caller.resting(), preserving_proto_field_name=True)
+    content["reduceonly"] = True
+    body = {"content": content, "request_id": "misspelt", "operation": "OPERATION_PLACE"}
+    for path, sent in (("orders", body), ("orders:batch", {"requests": [body]})):
+        status, answer = mesh.post(f"/v1/inspector/{path}", sent)
+        assert (status, answer["details"][0]["reason"]) == (400, "BAD_REQUEST")
+        assert '"reduceonly"' in answer["message"]
+    assert mesh.get(orders) == before
+
+
 def test_an_operator_cancels_a_stop_over_rest_and_a_trader_needs_an_approval(mesh, caller):
     deep = str((caller.best_bid() / 2).quantize(TICK))
     terms = {"type": orders_pb2.ORDER_TYPE_STOP, "side": types_pb2.SIDE_SELL, "stop_price": deep}
