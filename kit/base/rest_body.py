@@ -5,7 +5,7 @@ Envoy's transcoder drops the fields of a body that a request does not have: an o
 the body into a field that only its copy of the contracts has, and the process reads it strictly.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from google.api import annotations_pb2
@@ -40,7 +40,9 @@ def read_first(behaviour: Behaviour, method: MethodDescriptor) -> Behaviour:
 def read_into(request: Message) -> None:
     """Add what the body says, if there is one. Raises BadRequest for a body that is no JSON of this
     message, has unknown fields, or differs from the path or the query."""
-    bodies = [field.data for field in UnknownFieldSet(request) if field.field_number == FIELD_NUMBER]
+    # Its stubs do not say that it can be iterated.
+    unknown: Iterable[Any] = UnknownFieldSet(request)  # type: ignore[assignment]
+    bodies = [field.data for field in unknown if field.field_number == FIELD_NUMBER]
     if not bodies:
         return
     said = type(request)()
