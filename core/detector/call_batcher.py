@@ -8,6 +8,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 BATCH_ITEMS_MAX = 100
+CALLS_MAX = 2
+"""One call is prepared while another one waits for its answer. More would only be smaller ones."""
 
 
 class BatchAbandoned(Exception):
@@ -23,8 +25,8 @@ class _Batch(Generic[Item, Result]):
 
 
 class CallBatcher(Generic[Item, Result]):
-    """Makes one call for all items that arrive in the same turn of the event loop.
-
+    """Makes one call for all items that arrive in the same turn of the event loop, or while no more
+    calls may run.
 
     The first caller makes the call and gets its error; the others get BatchAbandoned. After an
     error in ``undone``, which one of the items may have caused, each item is called again on its
@@ -35,11 +37,13 @@ class CallBatcher(Generic[Item, Result]):
         self,
         call: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         undone: tuple[type[Exception], ...] = (),
+        calls_max: int = CALLS_MAX,
     ) -> None:
         """``call``: returns a result for each item. ``undone``: errors after which nothing was
-        done."""
+        done. ``calls_max``: most calls of batches at the same time."""
         self._call = call
         self._undone = undone
+        self._turn = asyncio.Semaphore(calls_max)
         self._open: _Batch[Item, Result] | None = None
 
     async def of(self, item: Item) -> Result:
@@ -62,8 +66,9 @@ class CallBatcher(Generic[Item, Result]):
     async def _made(self, group: _Batch[Item, Result]) -> Sequence[Result]:
         try:
             await asyncio.sleep(0)
-            self._close(group)
-            found = await self._call(group.items)
+            async with self._turn:
+                self._close(group)
+                found = await self._call(group.items)
         except BaseException as error:
             self._close(group)
             if len(group.items) > 1:

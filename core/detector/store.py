@@ -9,6 +9,7 @@ from kit.base.database import Connection, ConsumerPositionConflict
 
 FLAT = Decimal(0)
 
+# Lists are sent in binary (%b): as text, each item is searched for characters to escape.
 _LOAD = (
     "SELECT version, open_time_ns, revision, state FROM detector_instances"
     " WHERE (strategy, venue, symbol) = (%s, %s, %s)"
@@ -19,8 +20,8 @@ UPDATE detector_instances AS old
 SET version = new.version, open_time_ns = new.open_time_ns, revision = new.revision,
     state = new.state
 FROM unnest(
-    %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bytea[],
-    %s::text[], %s::bigint[]
+    %b::text[], %b::text[], %b::text[], %b::text[], %b::bigint[], %b::bigint[], %b::bytea[],
+    %b::text[], %b::bigint[]
 ) AS new (
     strategy, venue, symbol, version, open_time_ns, revision, state, before_version, before_ns
 )
@@ -29,7 +30,7 @@ WHERE (old.strategy, old.venue, old.symbol) = (new.strategy, new.venue, new.symb
 """
 _POSITIONS = """
 SELECT strategy, venue, symbol, size FROM detector_positions
-JOIN unnest(%s::text[], %s::text[], %s::text[]) AS wanted (strategy, venue, symbol)
+JOIN unnest(%b::text[], %b::text[], %b::text[]) AS wanted (strategy, venue, symbol)
     USING (strategy, venue, symbol)
 """
 _KEEP = (

@@ -204,7 +204,8 @@ class StrategyRunner:
         self._seen_position, self._begins = position, False
         self.signals += len(found.events)
         self.state, self.detail = RUNNING, ""
-        self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
+        if is_new:
+            self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         self._context.metrics.evaluated(self.key.strategy, len(steps), len(found.events))
 
     async def _updated(self, steps: Sequence[BarStep], position: Decimal) -> Evaluated:

@@ -87,6 +87,8 @@ class InputFeed:
         missing. Raises what the source raises."""
         end_ns = bar.close_time_ns
         missing = [series for series in self._inputs.series if not await self._read(series, end_ns)]
+        if not missing:
+            return
         asked_ns = self._clock.time_ns()
         for delay_seconds in backoff.delays(most_seconds=LOOK_SECONDS_MAX):
             waited_ns = self._clock.time_ns() - asked_ns

@@ -17,7 +17,8 @@ class _ScoredRule(NamedTuple):
     """A rule as numbers."""
 
     place: int
-    score: float
+    weighted_score: float
+    """Its score times its weight."""
     weight: float
 
 
@@ -34,11 +35,15 @@ class Scores:
         self._values: Values = (*self.evaluator.results, *(None for _ in self._functions))
         rules = [(self._place(rule.condition), rule) for rule in strategy.rules]
         self._scored = [
-            _ScoredRule(place, rule.score, rule.weight) for place, rule in rules if not rule.veto
+            _ScoredRule(place, rule.weight * rule.score, rule.weight)
+            for place, rule in rules
+            if not rule.veto
         ]
         self._vetoes = [(place, rule.name) for place, rule in rules if rule.veto]
         self._exits = [(self._place(one.condition), one) for one in strategy.exits]
         self._quorum_weight = strategy.quorum * sum(rule.weight for rule in self._scored)
+        # The text of an expression takes longer than its value.
+        self._parts = {one: self._named_parts(one) for one in strategy.conditions}
 
     def update(self, bar: FeatureBar, inputs: Values = ()) -> None:
         """See a bar. Raises what a function raises, and TypeError for what one may not return."""
@@ -50,11 +55,14 @@ class Scores:
     def score(self) -> float | None:
         """The weighted mean of the rules that do not abstain; None where too many do."""
         values, total, weight = self._values, 0.0, 0.0
-        for place, score, rule_weight in self._scored:
+        for place, weighted_score, rule_weight in self._scored:
             value = values[place]
             if value is not None:
                 weight += rule_weight
-                total += rule_weight * score * max(-1.0, min(1.0, value))
+                # Comparisons are faster than min and max.
+                if not -1.0 <= value <= 1.0:
+                    value = 1.0 if value > 1.0 else -1.0
+                total += weighted_score * value
         return total / weight if weight and weight >= self._quorum_weight else None
 
     def veto(self) -> str:
@@ -122,12 +130,14 @@ class Scores:
         return said
 
     def _inputs(self, condition: Condition) -> list[signals_pb2.FeatureValue]:
+        values = self._values
+        return [_feature_value(name, values[place]) for name, place in self._parts[condition]]
+
+    def _named_parts(self, condition: Condition) -> list[tuple[str, int]]:
+        """What explains a condition: the text of each part, and its place in the values."""
         if isinstance(condition, Expression):
-            parts = [(str(part), self.value(part)) for part in explained(condition)]
-        else:
-            name = getattr(condition, "__name__", str(condition))
-            parts = [(name, self._values[self._place(condition)])]
-        return [_feature_value(name, value) for name, value in parts]
+            return [(str(part), self._place(part)) for part in explained(condition)]
+        return [(getattr(condition, "__name__", str(condition)), self._place(condition))]
 
 
 def _checked(function: ConditionFunction, value: object) -> Value:
@@ -142,7 +152,6 @@ def _checked(function: ConditionFunction, value: object) -> Value:
 
 
 def _feature_value(name: str, value: Value) -> signals_pb2.FeatureValue:
-    found = signals_pb2.FeatureValue(expression=name)
-    if value is not None:
-        found.value = float(value)
-    return found
+    if value is None:
+        return signals_pb2.FeatureValue(expression=name)
+    return signals_pb2.FeatureValue(expression=name, value=float(value))

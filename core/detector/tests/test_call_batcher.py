@@ -64,6 +64,22 @@ async def test_calls_that_come_later_are_another_one(calls):
     assert await asyncio.gather(first, second) == [2, 4]
 
 
+async def test_items_that_wait_for_a_call_are_one(calls):
+    grouped = CallBatcher(calls.call, calls_max=1)
+    calls.may_end.clear()
+    waiting = [asyncio.create_task(grouped.of(1))]
+    while not calls.made:
+        await asyncio.sleep(0)
+    for item in (2, 3, 4):
+        waiting.append(asyncio.create_task(grouped.of(item)))
+        for _ in range(9):
+            await asyncio.sleep(0)
+    assert calls.made == [[1]]
+    calls.may_end.set()
+    assert await asyncio.gather(*waiting) == [2, 4, 6, 8]
+    assert calls.made == [[1], [2, 3, 4]]
+
+
 @pytest.mark.parametrize("items", [(13, 1, 2), (1, 13, 2)])
 async def test_a_refused_item_refuses_no_other_one(calls, items):
     found = dict(zip(items, await together(calls, *items), strict=True))
