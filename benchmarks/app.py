@@ -12,6 +12,7 @@ from benchmarks import (
     clone,
     crowd,
     decode,
+    detector,
     history,
     journal,
     latency,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "cancels": cancels.run,
     "journal": journal.run,
     "ledger": ledger.run,
+    "detector": detector.run,
     "lifecycle": lifecycle.run,
     "verdicts": verdicts.run,
     "record": record.run,
@@ -64,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--runs", type=int, default=5, help="how often each is measured")
     parser.add_argument("--frames", type=Path, help="a Binance capture, frames.jsonl[.gz]")
-    parser.add_argument("--peers", type=Path, help="python with ccxt and cryptofeed installed")
+    parser.add_argument("--peers", type=Path, help="python with the peers installed")
     parser.add_argument(
         "--tls", action="store_true", help="path, latency: also with TLS, in turns, and its cost"
     )

@@ -7,21 +7,17 @@ has made, in as many transactions, without computing or comparing anything.
 
 import asyncio
 import random
-import shutil
 import statistics
-import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
 import psycopg
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import event_pb2
 
+from benchmarks.database import empty_database
 from benchmarks.options import Options
 from benchmarks.report import Figure, Report
-from conftest import free_port
 from core.ledger.booker import Booker
 from core.ledger.contracts import InstrumentKey
 from core.ledger.event_postings import EventPostings
@@ -31,7 +27,6 @@ from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.base.migration import migrate
 from kit.events.event_ids import event_id
-from tests.support.postgres_process import PostgresProcess
 
 BATCHED_FILLS = 10_000
 BATCH_FILLS = 500
@@ -70,7 +65,8 @@ async def _run(options: Options) -> Report:
     longest: list[float] = []
     trial: list[float] = []
     for number in range(options.runs):
-        async with _database() as url:
+        async with empty_database() as url:
+            await migrate(url)
             database = Database(url)
             booker = Booker(database, PostgresStore(), EventPostings("average"), SystemClock())
             batched, single = _fills(number, BATCHED_FILLS), _fills(-number - 1, SINGLE_FILLS)
@@ -150,19 +146,3 @@ def _fill(chance: random.Random, fill_id: str, number: int, is_later: bool) -> e
     fill.price, fill.size = f"{chance.randint(600_000, 620_000) / 10}", f"0.{chance.randint(1, 99)}"
     fill.fee.asset, fill.fee.amount = "USDT", f"0.{chance.randint(1, 999)}"
     return event
-
-
-@asynccontextmanager
-async def _database() -> AsyncIterator[str]:
-    """The URL of an empty ledger, on a server that syncs."""
-    folder = Path(tempfile.mkdtemp(prefix="venuemesh-bench-", dir="/var/tmp"))
-    # PostgreSQL does not run as root and cannot enter a folder that only root can.
-    folder.chmod(0o711)
-    postgres = PostgresProcess(folder / "postgres", free_port())
-    try:
-        await postgres.start()
-        await migrate(postgres.url)
-        yield postgres.url
-    finally:
-        postgres.kill()
-        shutil.rmtree(folder, ignore_errors=True)

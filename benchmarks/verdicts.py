@@ -8,22 +8,18 @@ stream: decisions that wait are read, decided and committed together.
 
 import asyncio
 import importlib
-import shutil
-import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import risk_pb2
 
+from benchmarks.database import empty_database
 from benchmarks.options import ROOT, Options
 from benchmarks.report import Figure, Report
-from conftest import free_port
 from core.inspector.verdicts import ProposedEntry, RiskState, verdict_on_entry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.risk.facts import (
@@ -38,7 +34,6 @@ from kit.risk.facts import (
 )
 from kit.risk.policy import Policy
 from kit.risk.policy_file import read_policy
-from tests.support.postgres_process import PostgresProcess
 
 EXAMPLE = ROOT / "docs" / "policy.example.toml"
 IN_PROCESS, OVER_GRPC, FROM_STREAM = 2_000, 300, 1_000
@@ -128,21 +123,6 @@ def _state() -> RiskState:
 async def _with_database() -> tuple[list[float], float]:
     """Milliseconds of each call, and verdicts per second from the stream."""
     rig = importlib.import_module("core.inspector.tests.timed_verdicts")
-    async with _postgres() as url:
+    async with empty_database() as url:
         times, rate = await rig.measure(url, _policy(), OVER_GRPC, FROM_STREAM, time.perf_counter)
         return times, rate
-
-
-@asynccontextmanager
-async def _postgres() -> AsyncIterator[str]:
-    """The URL of an empty database, on a server that syncs."""
-    folder = Path(tempfile.mkdtemp(prefix="venuemesh-bench-", dir="/var/tmp"))
-    # PostgreSQL does not run as root and cannot enter a folder that only root can.
-    folder.chmod(0o711)
-    postgres = PostgresProcess(folder / "postgres", free_port())
-    try:
-        await postgres.start()
-        yield postgres.url
-    finally:
-        postgres.kill()
-        shutil.rmtree(folder, ignore_errors=True)
