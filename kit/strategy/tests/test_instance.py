@@ -207,6 +207,12 @@ def test_scores_are_weighted_and_numbers_count_as_they_are():
     assert found.side == types_pb2.SIDE_BUY
 
 
+@pytest.mark.parametrize(("number", "score"), [(7.0, 1.0), (0.75, 0.75), (-7.0, -1.0)])
+def test_the_number_of_a_rule_counts_as_at_most_one(number, score):
+    of = instance(strategy(rules=(Rule(name="number", condition=0 * close + number),)))
+    assert of.update(bar(0), FLAT).signal_raised.score == score
+
+
 def test_a_state_that_cannot_be_read_is_refused():
     for saved in (b"", b"\xc1", instance(crossing()).save()):
         with pytest.raises(ValueError, match=r".+"):

@@ -21,11 +21,19 @@ always = Strategy(
 )
 """
 BAD = """\
-import ctypes, os, signal, socket, sys, threading, time
+import ctypes, gc, os, signal, socket, sys, threading, time
 from kit.features.indicators import close
 from kit.strategy.strategy import PositionSize, Rule, Strategy
 
 kept = []
+
+def flood():
+    hosted = next(
+        one for one in gc.get_objects()
+        if type(one).__name__ == "HostedInstance" and one.loaded.strategy.name == "{name}"
+    )
+    update = hosted.update
+    hosted.update = lambda steps, position: (update(steps, position)[0] * 10_000, b"")
 
 def misbehave():
     {code}
@@ -72,6 +80,11 @@ MISDEEDS = {
     "writes_half": ("os.write(0, b'\\0\\0\\xff\\xff')", "it has slept for more than 0.5 s"),
     "reads": ("os.read(0, 9)", "it has slept for more than 0.5 s"),
     "closes": ("os.close(0)", "its process has ended with exit code 1"),
+    "floods_signals": ("flood()", "more than one signal on a bar"),
+    "floods_the_socket": (
+        "[os.write(0, b'\\0\\0\\0\\1x' * 10_000) for _ in range(1_000)]",
+        "it has written to the socket of its process",
+    ),
     "sets_timers": ("signal.setitimer(signal.ITIMER_REAL, 1)", "Operation not permitted"),
 }
 """What the code does, and what is said of it."""
