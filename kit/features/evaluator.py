@@ -15,6 +15,7 @@ from kit.features.calculators import (
 from kit.features.expression import CONSTANT, Expression
 from kit.features.market_fields import COMPUTED_FIELDS, KIND_OF, InputKind
 from kit.features.operators import OPERATORS
+from kit.features.regime_filter import REGIME_CALCULATORS
 
 DEPTH_MAX = 100
 """Most expressions inside each other."""
@@ -163,8 +164,12 @@ class Evaluator:
             pair = PAIR_CALCULATORS[name](period)
             self._names[calculator] = pair.next
             self._calculators.append(pair)
+        elif name in REGIME_CALCULATORS:
+            regime = REGIME_CALCULATORS[name](expression.parameters)
+            self._names[calculator] = regime.next
+            self._calculators.append(regime)
         else:
-            known = ", ".join(sorted([*CALCULATORS, *PAIR_CALCULATORS]))
+            known = ", ".join(sorted([*CALCULATORS, *PAIR_CALCULATORS, *REGIME_CALCULATORS]))
             raise ValueError(f"{name!r} is no indicator: known are {known}")
         call = f"{calculator}({', '.join(operands)})"
         return [f"{{result}} = None if {_unknown(operands)} else {call}", _BOUND_KNOWN]

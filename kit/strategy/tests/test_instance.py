@@ -9,7 +9,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import signals_pb2
 
 from kit.events.event_log import encoded
-from kit.features.indicators import close, ema, previous, trade_flow
+from kit.features.indicators import close, ema, momentum, previous, trade_flow
+from kit.features.regimes import RegimeState, regime
 from kit.strategy.strategy import Exit, PositionSize, Rule
 from kit.strategy.tests.market import (
     BEGIN_NS,
@@ -211,6 +212,26 @@ def test_scores_are_weighted_and_numbers_count_as_they_are():
 def test_the_number_of_a_rule_counts_as_at_most_one(number, score):
     of = instance(strategy(rules=(Rule(name="number", condition=0 * close + number),)))
     assert of.update(bar(0), FLAT).signal_raised.score == score
+
+
+def test_a_regime_forbids_opening_and_is_kept_over_restarts():
+    volatility = regime(momentum(1), (RegimeState(0.0, 1.0), RegimeState(0.0, 9.0)))
+    rules = (
+        Rule(name="up", condition=close > 0),
+        Rule(name="stormy", condition=volatility.is_in(1), veto=True),
+    )
+    prices = [100.0 + number % 2 for number in range(60)]
+    prices += [100.0 + 20.0 * (number % 2) for number in range(20)]
+    of, opened = instance(strategy(rules=rules)), []
+    for number, price in enumerate(prices):
+        saved, of = of.save(), instance(strategy(rules=rules))
+        of.restore(saved)
+        opened.append(of.update(bar(number, price), FLAT) is not None)
+    first = opened.index(True)
+    assert not any(opened[:first])
+    assert 1 <= first < 50
+    assert all(opened[first:60])
+    assert not any(opened[70:])
 
 
 def test_a_state_that_cannot_be_read_is_refused():
