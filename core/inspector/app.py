@@ -6,6 +6,8 @@ from pathlib import Path
 from venuemesh.inspector.v1 import inspector_pb2
 
 from core.inspector import risk_facts
+from core.inspector.account_reconciler import AccountReconciler
+from core.inspector.account_reports import AccountReports
 from core.inspector.active_process import ActiveProcess
 from core.inspector.approvals import Approver
 from core.inspector.decision_handler import DecisionHandler
@@ -64,8 +66,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     degraded_reasons = DegradedReasons(runtime.meter)
     database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
     redis = RedisEvents(mesh.redis_login_url, runtime.store_metrics)
-    entries_max = events.redis_entries_max
-    relay = EventRelay(database, redis, (RISK,), entries_max, degraded_reasons, clock)
+    relay = EventRelay(database, redis, (RISK,), events.redis_entries_max, degraded_reasons, clock)
     approver = _approver(settings, mesh, database)
     lease = approver.lease
     venues = VenueProcesses(runtime.channels(VENUE), clock)
@@ -80,12 +81,12 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     changes = ModeChanges(database, lease, fences, mesh.world, clock)
     unprotected = StopMonitor(database, lease, degraded_reasons, clock)
     limits = LimitMonitor(database, rules, lease, fences, degraded_reasons)
+    reports = AccountReports(venues)
+    accounts = AccountReconciler(database, rules, lease, reports, fences, degraded_reasons)
 
     def wake() -> None:
-        sender.wake()
-        closer.wake()
-        relay.wake()
-        limits.wake()
+        for one in (sender, closer, relay, limits):
+            one.wake()
 
     def decided(submission_id: bytes) -> None:
         manual.decided(submission_id)
@@ -94,13 +95,13 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     sender.when_decided = decided
     opener.when_approved = closer.when_approved = manual.when_approved = sender.approved
     closer.after_commit = manual.after_commit = changes.after_commit = wake
-    unprotected.after_commit = limits.after_commit = wake
+    unprotected.after_commit = limits.after_commit = accounts.after_commit = wake
     handler = EventHandler(lease, DecisionHandler(rules, opener), clock)
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = Consumption(SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
     ends = OrderReconciler(database, lease, venues, degraded_reasons, clock)
-    parts = (policy, consumer, sender, closer, ends, fences, unprotected, limits)
+    parts = (policy, consumer, sender, closer, ends, fences, unprotected, limits, accounts)
     tasks = [one.run for one in parts]
     active = ActiveProcess(lease, partial(_begin, policy, sender), tasks, degraded_reasons, clock)
     servicer = InspectorServicer(database, rules, active, changes, manual, closer)

@@ -1,8 +1,9 @@
 """The metrics of the inspector."""
 
 from venuemesh.events.v1 import risk_pb2
+from venuemesh.inspector.v1 import reconciliations_pb2
 
-from core.inspector import modes
+from core.inspector import modes, reconciliation_store
 from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.base.database import Database
@@ -15,7 +16,7 @@ _log = telemetry.logger("inspector.metrics")
 
 
 class InspectorMetrics:
-    """Whether this process is active, delayed closings, and positions without a stop."""
+    """Whether this process acts, delayed closings, positions without a stop, modes, accounts."""
 
     def __init__(self, meter: Meter) -> None:
         self.active = meter.gauge("inspector_acting", "1 while this process acts, otherwise 0")
@@ -29,14 +30,23 @@ class InspectorMetrics:
         self._halted = meter.gauge(
             "inspector_halted_scopes", "Scopes whose mode is HALTED, in whichever process"
         )
+        self._differing = meter.gauge(
+            "inspector_accounts_differing",
+            "Accounts on which venue, ledger and inspector lastingly differ, in whichever process",
+        )
+        self._unknown = meter.gauge(
+            "inspector_accounts_unreconciled",
+            "Accounts of which it is not known whether the sides agree, in whichever process",
+        )
 
     async def run(self, database: Database, world: str, clock: Clock) -> None:
-        """Count modes now and then. Runs forever."""
+        """Count modes and accounts now and then. Runs forever."""
         while True:
             try:
                 await self.count_modes(database, world)
+                await self.count_accounts(database, clock.time_ns())
             except StoreUnavailable as error:
-                _log.debug("modes are not counted", extra={"detail": error.message})
+                _log.debug("modes and accounts are not counted", extra={"detail": error.message})
             await clock.sleep(INTERVAL_SECONDS)
 
     async def count_modes(self, database: Database, world: str) -> None:
@@ -44,3 +54,11 @@ class InspectorMetrics:
         async with database.transaction() as connection:
             found = await modes.states(connection, world)
         self._halted.set(sum(one.mode == risk_pb2.TRADING_MODE_HALTED for one in found))
+
+    async def count_accounts(self, database: Database, now_ns: int) -> None:
+        """Raises StoreUnavailable."""
+        async with database.transaction() as connection:
+            found = await reconciliation_store.load(connection)
+        states = [one.message(now_ns).state for one in found]
+        self._differing.set(states.count(reconciliations_pb2.RECONCILIATION_STATE_DIFFERS))
+        self._unknown.set(states.count(reconciliations_pb2.RECONCILIATION_STATE_UNKNOWN))

@@ -3,9 +3,9 @@
 from typing import Any
 
 import grpc
-from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc
+from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc, reconciliations_pb2
 
-from core.inspector import entry_fences, modes, positions, reduction_queue
+from core.inspector import entry_fences, modes, positions, reconciliation_store, reduction_queue
 from core.inspector.active_process import ActiveProcess
 from core.inspector.manual_orders import Answer, ManualOrders
 from core.inspector.mode_changes import ModeChanges
@@ -17,6 +17,7 @@ from kit.base.access.call_guard import current_caller
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
 from kit.base.errors import BadRequest, ServiceUnavailable, VenuemeshError
+from kit.base.paging import page_of
 from kit.events.leases import LeaseLost
 from kit.execution.batches import order_error
 
@@ -70,6 +71,18 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
             rests = await positions.residuals(connection, since_ns, RESTS_MAX)
             response.rests.extend(_strategy_position(one, one.rest) for one in rests)
         return response
+
+    async def ListReconciliations(
+        self, request: reconciliations_pb2.ListReconciliationsRequest, context: Context
+    ) -> reconciliations_pb2.ListReconciliationsResponse:
+        async with self._database.transaction() as connection:
+            found = await reconciliation_store.load(connection)
+        rows = [one for one in found if request.venue in ("", one.venue)]
+        page, token = page_of(request, rows, lambda one: [one.venue, one.account])
+        now_ns = self._rules.clock.time_ns()
+        return reconciliations_pb2.ListReconciliationsResponse(
+            reconciliations=[one.message(now_ns) for one in page], next_page_token=token
+        )
 
     async def SetMode(
         self, request: inspector_pb2.SetModeRequest, context: Context

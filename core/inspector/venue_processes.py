@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
@@ -80,7 +80,7 @@ class VenueProcesses:
     """VenueOrders and VenueFacts of the processes in the registry."""
 
     def __init__(self, channels: ServiceChannels, clock: Clock) -> None:
-        self._channels = channels
+        self.channels = channels
         self._prices = BestPriceClient(channels, ANSWER_SECONDS_MAX, clock)
         self.price_cache = PriceCache(self._prices, clock)
         self.instruments = ListedInstruments(channels, ANSWER_SECONDS_MAX, clock)
@@ -178,19 +178,24 @@ class VenueProcesses:
         found = [Decimal(one.free) for one in answer.balances if one.asset == asset]
         return found[0] if found else None
 
-    @asynccontextmanager
-    async def _calling(self, venue: str) -> "AsyncIterator[TradeFlowAsyncStub]":
-        try:
-            channel = await self._channels.channel(venue, FIND_SECONDS_MAX)
-        except UnknownService as error:
-            raise NoAnswer(error.message) from None
-        try:
-            yield trade_flow_pb2_grpc.TradeFlowStub(channel)
-        except grpc.aio.AioRpcError as error:
-            reason, text = errors.reason_of(error), error.details() or error.code().name
-            if reason:
-                raise CallRefused(reason, text) from None
-            raise NoAnswer(f"{error.code().name}: {text}") from None
+    def _calling(self, venue: str) -> "AbstractAsyncContextManager[TradeFlowAsyncStub]":
+        return calling(self.channels, venue)
+
+
+@asynccontextmanager
+async def calling(channels: ServiceChannels, venue: str) -> "AsyncIterator[TradeFlowAsyncStub]":
+    """A stub of TradeFlow whose errors are NoAnswer and CallRefused."""
+    try:
+        channel = await channels.channel(venue, FIND_SECONDS_MAX)
+    except UnknownService as error:
+        raise NoAnswer(error.message) from None
+    try:
+        yield trade_flow_pb2_grpc.TradeFlowStub(channel)
+    except grpc.aio.AioRpcError as error:
+        reason, text = errors.reason_of(error), error.details() or error.code().name
+        if reason:
+            raise CallRefused(reason, text) from None
+        raise NoAnswer(f"{error.code().name}: {text}") from None
 
 
 def order_id(approved: signed_pb2.ApprovedOrder) -> str:

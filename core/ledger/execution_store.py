@@ -7,10 +7,11 @@ from venuemesh.events.v1 import event_pb2
 
 from core.ledger.booker import Booker
 from core.ledger.event_postings import Instruments
-from core.ledger.reported_events import opening_event_id, same_fact
+from core.ledger.reported_events import same_fact
 from kit.base.cursor import START, Cursor
 from kit.base.database import Connection, ConsumerPositionConflict, Database
 from kit.events import event_log
+from kit.events.subjects import opening_event_id
 
 _LOAD = (
     "SELECT epoch, sequence, fills_time_ns, cash_flows_time_ns FROM execution_intakes"

@@ -7,8 +7,8 @@ from core.ledger.accounts import AccountCode, AccountKey
 from core.ledger.execution_events import Execution
 from core.ledger.posting_rules import InstrumentAccounts
 from core.ledger.postings import Posting, PostingKind, move
-from core.ledger.reported_events import opening_group_id
 from kit.base.database import Connection
+from kit.events.subjects import opening_group_id
 
 Place = tuple[str, str]
 """Venue and account."""

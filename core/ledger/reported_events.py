@@ -8,7 +8,7 @@ from venuemesh.tradeflow.v1 import cash_flows_pb2, orders_pb2
 
 from core.ledger.posting_events import SOURCE
 from kit.events.event_ids import event_id
-from kit.events.subjects import event_group_id, fill_subject
+from kit.events.subjects import fill_subject, opening_cause
 from kit.execution.request_ids import lifecycle_of
 
 
@@ -58,16 +58,6 @@ def position_opened(
     return event
 
 
-def opening_event_id(venue: str, account: str) -> bytes:
-    """The id of ``balances_opened``."""
-    return _opened(venue, account, "", 0).event_id
-
-
-def opening_group_id(venue: str, account: str) -> str:
-    """The id of the group with the opening balances."""
-    return event_group_id(opening_event_id(venue, account))
-
-
 def same_fact(first: event_pb2.Event, second: event_pb2.Event) -> bool:
     """Whether two events of one id tell the same: what a venue says of a fill or a cash flow.
 
@@ -88,7 +78,7 @@ def _fact(event: event_pb2.Event) -> tuple[object, ...]:
 
 
 def _opened(venue: str, account: str, symbol: str, time_ns: int) -> event_pb2.Event:
-    return _event(f"{venue}/{account}", f"opening:{symbol}".encode(), time_ns)
+    return _event(f"{venue}/{account}", opening_cause(symbol), time_ns)
 
 
 def _event(instance: str, cause: bytes, time_ns: int) -> event_pb2.Event:

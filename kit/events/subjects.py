@@ -3,8 +3,12 @@
 from venuemesh.events.v1 import event_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.events.event_ids import event_id
+
 EVENT_GROUP_PREFIX = "ev-"
 """Begins the ids of groups of postings that are made of events."""
+LEDGER = "ledger"
+"""Source of the events of executions."""
 
 
 def subject_of(event: event_pb2.Event) -> str:
@@ -67,3 +71,18 @@ def postings_subject(group_id: str) -> str:
 def event_group_id(event_id: bytes) -> str:
     """The id of the group of postings that is made of an event."""
     return EVENT_GROUP_PREFIX + event_id.hex()
+
+
+def opening_cause(symbol: str = "") -> bytes:
+    """Names what an account had before the mesh knew it: its balances, or one position."""
+    return f"opening:{symbol}".encode()
+
+
+def opening_group_id(venue: str, account: str) -> str:
+    """The id of the group of postings with the opening balances of an account."""
+    return event_group_id(opening_event_id(venue, account))
+
+
+def opening_event_id(venue: str, account: str) -> bytes:
+    """The id of the event BalancesOpened; an account has one."""
+    return event_id(LEDGER, f"{venue}/{account}", [opening_cause()])

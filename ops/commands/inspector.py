@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from venuemesh.events.v1 import risk_pb2
-from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc
+from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc, reconciliations_pb2
 
+from kit.base.paging import whole_list
 from ops import gateway
 from ops.arguments import add_verbs
 from ops.inspector import tables
@@ -27,6 +28,7 @@ MODES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = add_verbs(parser)
     gateway.add_verb(verbs, "state", "the modes, and what strategies hold")
+    gateway.add_verb(verbs, "reconciliation", "on what venue, ledger and inspector differ")
     mode = gateway.add_verb(verbs, "mode", "stop entries, close what is held, or go on")
     mode.add_argument(
         "scope", metavar="SCOPE", help="mesh, venue:V, account:V/A or strategy:S; as in state"
@@ -45,6 +47,8 @@ async def _run(chosen: argparse.Namespace) -> int:
         stub: Stub = inspector_pb2_grpc.InspectorStub(channel)
         if chosen.verb == "mode":
             return await _set_mode(stub, chosen)
+        if chosen.verb == "reconciliation":
+            return await _show_reconciliation(stub, chosen)
         return await _show_state(stub, chosen)
 
 
@@ -57,6 +61,19 @@ async def _show_state(stub: "Stub", chosen: argparse.Namespace) -> int:
     if state.positions or state.rests:
         console().print(tables.positions([*state.positions, *state.rests]))
     _warn(state.unfenced_accounts)
+    return 0
+
+
+async def _show_reconciliation(stub: "Stub", chosen: argparse.Namespace) -> int:
+    request = reconciliations_pb2.ListReconciliationsRequest()
+    found = await whole_list(stub.ListReconciliations, request, timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(found)
+        return 0
+    console().print(tables.reconciliations(found.reconciliations))
+    differing = [one for one in found.reconciliations if one.differences]
+    if differing:
+        console().print(tables.differences(differing))
     return 0
 
 

@@ -6,11 +6,12 @@ import pytest
 from venuemesh.tradeflow.v1 import cash_flows_pb2, orders_pb2
 
 from core.ledger.postings import PostingKind
-from core.ledger.reported_events import balances_opened, opening_group_id, position_opened
+from core.ledger.reported_events import balances_opened, position_opened
 from core.ledger.tests.books import Books
 from core.ledger.tests.executions import ACCOUNT, INVERSE, LINEAR, SPOT, VENUE, fill, flow
 from core.ledger.tests.independent_books import BookKey
 from kit.accounting.money import parse_atoms
+from kit.events.subjects import opening_group_id
 
 FUNDING = cash_flows_pb2.CASH_FLOW_KIND_FUNDING
 SETTLEMENT = cash_flows_pb2.CASH_FLOW_KIND_SETTLEMENT

@@ -4,10 +4,12 @@ import asyncio
 import json
 
 import pytest
+from venuemesh.events.v1 import reconciliations_pb2
 from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc
 
 from core.inspector.tests.process import inspector_process
 from kit.base import rpc
+from kit.base.database import Database
 from kit.base.migration import migrate
 from ops import cli
 from tests.support.waiting import eventually
@@ -55,3 +57,28 @@ async def test_modes_are_set_with_a_reason_and_shown(where, capsys):
     assert await command("state", *where) == 0
     assert "too many losses" in capsys.readouterr().out
     assert await command("mode", "else", "halted", "--reason", "why", *where) != 0
+
+
+async def test_differences_of_accounts_are_shown(where, capsys, postgres_url):
+    difference = reconciliations_pb2.ReconciliationDifference(
+        item=reconciliations_pb2.RECONCILED_ITEM_POSITION,
+        subject="BTCUSDT",
+        venue_value="3.5",
+        ledger_value="2",
+        cause=reconciliations_pb2.RECONCILIATION_CAUSE_UNKNOWN,
+    )
+    found = reconciliations_pb2.ReconciliationChanged(differences=[difference])
+    database = Database(postgres_url)
+    async with database.transaction() as connection:
+        await connection.execute(
+            "INSERT INTO inspector_reconciliations VALUES ('okx', 'main', 0, 0, '', %s, 1)",
+            [found.SerializeToString()],
+        )
+    await database.close()
+    assert await command("reconciliation", "--json", *where) == 0
+    (one,) = json.loads(capsys.readouterr().out)["reconciliations"]
+    assert one["state"] == "RECONCILIATION_STATE_DIFFERS"
+    assert await command("reconciliation", *where) == 0
+    shown = capsys.readouterr().out
+    assert "okx/main" in shown
+    assert "3.5" in shown

@@ -284,6 +284,7 @@ type Event struct {
 	//	*Event_ModeChanged
 	//	*Event_PositionChanged
 	//	*Event_PolicyChanged
+	//	*Event_ReconciliationChanged
 	//	*Event_OrderChanged
 	//	*Event_OrderFilled
 	//	*Event_CashMoved
@@ -472,6 +473,15 @@ func (x *Event) GetPolicyChanged() *PolicyChanged {
 	return nil
 }
 
+func (x *Event) GetReconciliationChanged() *ReconciliationChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_ReconciliationChanged); ok {
+			return x.ReconciliationChanged
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetOrderChanged() *OrderChanged {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_OrderChanged); ok {
@@ -602,6 +612,11 @@ type Event_PolicyChanged struct {
 	PolicyChanged *PolicyChanged `protobuf:"bytes,35,opt,name=policy_changed,json=policyChanged,proto3,oneof"`
 }
 
+type Event_ReconciliationChanged struct {
+	// Venue, ledger and inspector differ on an account, or agree again.
+	ReconciliationChanged *ReconciliationChanged `protobuf:"bytes,36,opt,name=reconciliation_changed,json=reconciliationChanged,proto3,oneof"`
+}
+
 type Event_OrderChanged struct {
 	// The state of an order has changed.
 	OrderChanged *OrderChanged `protobuf:"bytes,40,opt,name=order_changed,json=orderChanged,proto3,oneof"`
@@ -664,6 +679,8 @@ func (*Event_ModeChanged) isEvent_Payload() {}
 func (*Event_PositionChanged) isEvent_Payload() {}
 
 func (*Event_PolicyChanged) isEvent_Payload() {}
+
+func (*Event_ReconciliationChanged) isEvent_Payload() {}
 
 func (*Event_OrderChanged) isEvent_Payload() {}
 
@@ -751,7 +768,7 @@ var File_venuemesh_events_v1_event_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1fvenuemesh/events/v1/event.proto\x12\x13venuemesh.events.v1\x1a\x1fvenuemesh/common/v1/types.proto\x1a#venuemesh/events/v1/decisions.proto\x1a$venuemesh/events/v1/executions.proto\x1a\"venuemesh/events/v1/postings.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a!venuemesh/events/v1/signals.proto\x1a venuemesh/events/v1/system.proto\"e\n" +
+	"\x1fvenuemesh/events/v1/event.proto\x12\x13venuemesh.events.v1\x1a\x1fvenuemesh/common/v1/types.proto\x1a#venuemesh/events/v1/decisions.proto\x1a$venuemesh/events/v1/executions.proto\x1a\"venuemesh/events/v1/postings.proto\x1a)venuemesh/events/v1/reconciliations.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a!venuemesh/events/v1/signals.proto\x1a venuemesh/events/v1/system.proto\"e\n" +
 	"\rEventPosition\x128\n" +
 	"\x06stream\x18\x01 \x01(\x0e2 .venuemesh.events.v1.EventStreamR\x06stream\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\x82\x02\n" +
@@ -763,7 +780,7 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\tR\binterval\x12 \n" +
 	"\fopen_time_ns\x18\x06 \x01(\x10R\n" +
 	"openTimeNs\x12\x1a\n" +
-	"\brevision\x18\a \x01(\rR\brevision\"\x89\r\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\xee\r\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -782,7 +799,8 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\x10orders_submitted\x18  \x01(\v2$.venuemesh.events.v1.OrdersSubmittedH\x00R\x0fordersSubmitted\x12E\n" +
 	"\fmode_changed\x18! \x01(\v2 .venuemesh.events.v1.ModeChangedH\x00R\vmodeChanged\x12Q\n" +
 	"\x10position_changed\x18\" \x01(\v2$.venuemesh.events.v1.PositionChangedH\x00R\x0fpositionChanged\x12K\n" +
-	"\x0epolicy_changed\x18# \x01(\v2\".venuemesh.events.v1.PolicyChangedH\x00R\rpolicyChanged\x12H\n" +
+	"\x0epolicy_changed\x18# \x01(\v2\".venuemesh.events.v1.PolicyChangedH\x00R\rpolicyChanged\x12c\n" +
+	"\x16reconciliation_changed\x18$ \x01(\v2*.venuemesh.events.v1.ReconciliationChangedH\x00R\x15reconciliationChanged\x12H\n" +
 	"\rorder_changed\x18( \x01(\v2!.venuemesh.events.v1.OrderChangedH\x00R\forderChanged\x12E\n" +
 	"\forder_filled\x18) \x01(\v2 .venuemesh.events.v1.OrderFilledH\x00R\vorderFilled\x12?\n" +
 	"\n" +
@@ -822,31 +840,32 @@ func file_venuemesh_events_v1_event_proto_rawDescGZIP() []byte {
 var file_venuemesh_events_v1_event_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_venuemesh_events_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_venuemesh_events_v1_event_proto_goTypes = []any{
-	(EventStream)(0),             // 0: venuemesh.events.v1.EventStream
-	(*EventPosition)(nil),        // 1: venuemesh.events.v1.EventPosition
-	(*InputCursor)(nil),          // 2: venuemesh.events.v1.InputCursor
-	(*Event)(nil),                // 3: venuemesh.events.v1.Event
-	(*StoredEvent)(nil),          // 4: venuemesh.events.v1.StoredEvent
-	(v1.Channel)(0),              // 5: venuemesh.common.v1.Channel
-	(*v1.Cursor)(nil),            // 6: venuemesh.common.v1.Cursor
-	(*SignalRaised)(nil),         // 7: venuemesh.events.v1.SignalRaised
-	(*StrategyStateChanged)(nil), // 8: venuemesh.events.v1.StrategyStateChanged
-	(*DecisionMade)(nil),         // 9: venuemesh.events.v1.DecisionMade
-	(*OrderRequested)(nil),       // 10: venuemesh.events.v1.OrderRequested
-	(*VerdictGiven)(nil),         // 11: venuemesh.events.v1.VerdictGiven
-	(*OrdersSubmitted)(nil),      // 12: venuemesh.events.v1.OrdersSubmitted
-	(*ModeChanged)(nil),          // 13: venuemesh.events.v1.ModeChanged
-	(*PositionChanged)(nil),      // 14: venuemesh.events.v1.PositionChanged
-	(*PolicyChanged)(nil),        // 15: venuemesh.events.v1.PolicyChanged
-	(*OrderChanged)(nil),         // 16: venuemesh.events.v1.OrderChanged
-	(*OrderFilled)(nil),          // 17: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),            // 18: venuemesh.events.v1.CashMoved
-	(*BalancesOpened)(nil),       // 19: venuemesh.events.v1.BalancesOpened
-	(*PositionOpened)(nil),       // 20: venuemesh.events.v1.PositionOpened
-	(*PostingsBooked)(nil),       // 21: venuemesh.events.v1.PostingsBooked
-	(*PostingsRefused)(nil),      // 22: venuemesh.events.v1.PostingsRefused
-	(*CheckpointSigned)(nil),     // 23: venuemesh.events.v1.CheckpointSigned
-	(*CallMade)(nil),             // 24: venuemesh.events.v1.CallMade
+	(EventStream)(0),              // 0: venuemesh.events.v1.EventStream
+	(*EventPosition)(nil),         // 1: venuemesh.events.v1.EventPosition
+	(*InputCursor)(nil),           // 2: venuemesh.events.v1.InputCursor
+	(*Event)(nil),                 // 3: venuemesh.events.v1.Event
+	(*StoredEvent)(nil),           // 4: venuemesh.events.v1.StoredEvent
+	(v1.Channel)(0),               // 5: venuemesh.common.v1.Channel
+	(*v1.Cursor)(nil),             // 6: venuemesh.common.v1.Cursor
+	(*SignalRaised)(nil),          // 7: venuemesh.events.v1.SignalRaised
+	(*StrategyStateChanged)(nil),  // 8: venuemesh.events.v1.StrategyStateChanged
+	(*DecisionMade)(nil),          // 9: venuemesh.events.v1.DecisionMade
+	(*OrderRequested)(nil),        // 10: venuemesh.events.v1.OrderRequested
+	(*VerdictGiven)(nil),          // 11: venuemesh.events.v1.VerdictGiven
+	(*OrdersSubmitted)(nil),       // 12: venuemesh.events.v1.OrdersSubmitted
+	(*ModeChanged)(nil),           // 13: venuemesh.events.v1.ModeChanged
+	(*PositionChanged)(nil),       // 14: venuemesh.events.v1.PositionChanged
+	(*PolicyChanged)(nil),         // 15: venuemesh.events.v1.PolicyChanged
+	(*ReconciliationChanged)(nil), // 16: venuemesh.events.v1.ReconciliationChanged
+	(*OrderChanged)(nil),          // 17: venuemesh.events.v1.OrderChanged
+	(*OrderFilled)(nil),           // 18: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),             // 19: venuemesh.events.v1.CashMoved
+	(*BalancesOpened)(nil),        // 20: venuemesh.events.v1.BalancesOpened
+	(*PositionOpened)(nil),        // 21: venuemesh.events.v1.PositionOpened
+	(*PostingsBooked)(nil),        // 22: venuemesh.events.v1.PostingsBooked
+	(*PostingsRefused)(nil),       // 23: venuemesh.events.v1.PostingsRefused
+	(*CheckpointSigned)(nil),      // 24: venuemesh.events.v1.CheckpointSigned
+	(*CallMade)(nil),              // 25: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.EventPosition.stream:type_name -> venuemesh.events.v1.EventStream
@@ -862,22 +881,23 @@ var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	13, // 10: venuemesh.events.v1.Event.mode_changed:type_name -> venuemesh.events.v1.ModeChanged
 	14, // 11: venuemesh.events.v1.Event.position_changed:type_name -> venuemesh.events.v1.PositionChanged
 	15, // 12: venuemesh.events.v1.Event.policy_changed:type_name -> venuemesh.events.v1.PolicyChanged
-	16, // 13: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
-	17, // 14: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
-	18, // 15: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
-	19, // 16: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
-	20, // 17: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
-	21, // 18: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
-	22, // 19: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
-	23, // 20: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
-	24, // 21: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
-	1,  // 22: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
-	3,  // 23: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	16, // 13: venuemesh.events.v1.Event.reconciliation_changed:type_name -> venuemesh.events.v1.ReconciliationChanged
+	17, // 14: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
+	18, // 15: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
+	19, // 16: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
+	20, // 17: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
+	21, // 18: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
+	22, // 19: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
+	23, // 20: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
+	24, // 21: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
+	25, // 22: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
+	1,  // 23: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
+	3,  // 24: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_event_proto_init() }
@@ -888,6 +908,7 @@ func file_venuemesh_events_v1_event_proto_init() {
 	file_venuemesh_events_v1_decisions_proto_init()
 	file_venuemesh_events_v1_executions_proto_init()
 	file_venuemesh_events_v1_postings_proto_init()
+	file_venuemesh_events_v1_reconciliations_proto_init()
 	file_venuemesh_events_v1_risk_proto_init()
 	file_venuemesh_events_v1_signals_proto_init()
 	file_venuemesh_events_v1_system_proto_init()
@@ -901,6 +922,7 @@ func file_venuemesh_events_v1_event_proto_init() {
 		(*Event_ModeChanged)(nil),
 		(*Event_PositionChanged)(nil),
 		(*Event_PolicyChanged)(nil),
+		(*Event_ReconciliationChanged)(nil),
 		(*Event_OrderChanged)(nil),
 		(*Event_OrderFilled)(nil),
 		(*Event_CashMoved)(nil),

@@ -827,7 +827,7 @@ var File_venuemesh_inspector_v1_inspector_proto protoreflect.FileDescriptor
 
 const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\n" +
-	"&venuemesh/inspector/v1/inspector.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x11\n" +
+	"&venuemesh/inspector/v1/inspector.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a,venuemesh/inspector/v1/reconciliations.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x11\n" +
 	"\x0fGetStateRequest\"\xf0\x01\n" +
 	"\tModeState\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\tR\x05scope\x124\n" +
@@ -883,9 +883,10 @@ const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\bresponse\x18\x01 \x01(\v2,.venuemesh.inspector.v1.SubmitManualResponseR\bresponse\x128\n" +
 	"\x05error\x18\x02 \x01(\v2\".venuemesh.tradeflow.v1.OrderErrorR\x05error\"b\n" +
 	"\x1aSubmitManualOrdersResponse\x12D\n" +
-	"\aresults\x18\x01 \x03(\v2*.venuemesh.inspector.v1.SubmitManualResultR\aresults2\xc8\x04\n" +
+	"\aresults\x18\x01 \x03(\v2*.venuemesh.inspector.v1.SubmitManualResultR\aresults2\xf8\x05\n" +
 	"\tInspector\x12|\n" +
-	"\bGetState\x12'.venuemesh.inspector.v1.GetStateRequest\x1a(.venuemesh.inspector.v1.GetStateResponse\"\x1d\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/inspector\x90\x02\x01\x12\x7f\n" +
+	"\bGetState\x12'.venuemesh.inspector.v1.GetStateRequest\x1a(.venuemesh.inspector.v1.GetStateResponse\"\x1d\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/inspector\x90\x02\x01\x12\xad\x01\n" +
+	"\x13ListReconciliations\x122.venuemesh.inspector.v1.ListReconciliationsRequest\x1a3.venuemesh.inspector.v1.ListReconciliationsResponse\"-\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/inspector/reconciliations\x90\x02\x01\x12\x7f\n" +
 	"\aSetMode\x12&.venuemesh.inspector.v1.SetModeRequest\x1a'.venuemesh.inspector.v1.SetModeResponse\"#\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/inspector/modes\x12\x90\x01\n" +
 	"\fSubmitManual\x12+.venuemesh.inspector.v1.SubmitManualRequest\x1a,.venuemesh.inspector.v1.SubmitManualResponse\"%\xca\xf3\x18\x02\x03\x02\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/inspector/orders\x12\xa8\x01\n" +
 	"\x12SubmitManualOrders\x121.venuemesh.inspector.v1.SubmitManualOrdersRequest\x1a2.venuemesh.inspector.v1.SubmitManualOrdersResponse\"+\xca\xf3\x18\x02\x03\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/inspector/orders:batchBHZFgithub.com/venuemesh/venuemesh/clients/go/gen/inspector/v1;inspectorv1b\x06proto3"
@@ -904,24 +905,26 @@ func file_venuemesh_inspector_v1_inspector_proto_rawDescGZIP() []byte {
 
 var file_venuemesh_inspector_v1_inspector_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_venuemesh_inspector_v1_inspector_proto_goTypes = []any{
-	(*GetStateRequest)(nil),            // 0: venuemesh.inspector.v1.GetStateRequest
-	(*ModeState)(nil),                  // 1: venuemesh.inspector.v1.ModeState
-	(*StrategyPosition)(nil),           // 2: venuemesh.inspector.v1.StrategyPosition
-	(*GetStateResponse)(nil),           // 3: venuemesh.inspector.v1.GetStateResponse
-	(*SetModeRequest)(nil),             // 4: venuemesh.inspector.v1.SetModeRequest
-	(*SetModeResponse)(nil),            // 5: venuemesh.inspector.v1.SetModeResponse
-	(*SubmitManualRequest)(nil),        // 6: venuemesh.inspector.v1.SubmitManualRequest
-	(*SubmitManualResponse)(nil),       // 7: venuemesh.inspector.v1.SubmitManualResponse
-	(*SubmitManualOrdersRequest)(nil),  // 8: venuemesh.inspector.v1.SubmitManualOrdersRequest
-	(*SubmitManualResult)(nil),         // 9: venuemesh.inspector.v1.SubmitManualResult
-	(*SubmitManualOrdersResponse)(nil), // 10: venuemesh.inspector.v1.SubmitManualOrdersResponse
-	(v1.TradingMode)(0),                // 11: venuemesh.events.v1.TradingMode
-	(v11.Operation)(0),                 // 12: venuemesh.tradeflow.v1.Operation
-	(*v11.OrderContent)(nil),           // 13: venuemesh.tradeflow.v1.OrderContent
-	(*v1.VerdictGiven)(nil),            // 14: venuemesh.events.v1.VerdictGiven
-	(*v1.OrdersSubmitted)(nil),         // 15: venuemesh.events.v1.OrdersSubmitted
-	(*v11.ApprovedOrder)(nil),          // 16: venuemesh.tradeflow.v1.ApprovedOrder
-	(*v11.OrderError)(nil),             // 17: venuemesh.tradeflow.v1.OrderError
+	(*GetStateRequest)(nil),             // 0: venuemesh.inspector.v1.GetStateRequest
+	(*ModeState)(nil),                   // 1: venuemesh.inspector.v1.ModeState
+	(*StrategyPosition)(nil),            // 2: venuemesh.inspector.v1.StrategyPosition
+	(*GetStateResponse)(nil),            // 3: venuemesh.inspector.v1.GetStateResponse
+	(*SetModeRequest)(nil),              // 4: venuemesh.inspector.v1.SetModeRequest
+	(*SetModeResponse)(nil),             // 5: venuemesh.inspector.v1.SetModeResponse
+	(*SubmitManualRequest)(nil),         // 6: venuemesh.inspector.v1.SubmitManualRequest
+	(*SubmitManualResponse)(nil),        // 7: venuemesh.inspector.v1.SubmitManualResponse
+	(*SubmitManualOrdersRequest)(nil),   // 8: venuemesh.inspector.v1.SubmitManualOrdersRequest
+	(*SubmitManualResult)(nil),          // 9: venuemesh.inspector.v1.SubmitManualResult
+	(*SubmitManualOrdersResponse)(nil),  // 10: venuemesh.inspector.v1.SubmitManualOrdersResponse
+	(v1.TradingMode)(0),                 // 11: venuemesh.events.v1.TradingMode
+	(v11.Operation)(0),                  // 12: venuemesh.tradeflow.v1.Operation
+	(*v11.OrderContent)(nil),            // 13: venuemesh.tradeflow.v1.OrderContent
+	(*v1.VerdictGiven)(nil),             // 14: venuemesh.events.v1.VerdictGiven
+	(*v1.OrdersSubmitted)(nil),          // 15: venuemesh.events.v1.OrdersSubmitted
+	(*v11.ApprovedOrder)(nil),           // 16: venuemesh.tradeflow.v1.ApprovedOrder
+	(*v11.OrderError)(nil),              // 17: venuemesh.tradeflow.v1.OrderError
+	(*ListReconciliationsRequest)(nil),  // 18: venuemesh.inspector.v1.ListReconciliationsRequest
+	(*ListReconciliationsResponse)(nil), // 19: venuemesh.inspector.v1.ListReconciliationsResponse
 }
 var file_venuemesh_inspector_v1_inspector_proto_depIdxs = []int32{
 	11, // 0: venuemesh.inspector.v1.ModeState.mode:type_name -> venuemesh.events.v1.TradingMode
@@ -941,15 +944,17 @@ var file_venuemesh_inspector_v1_inspector_proto_depIdxs = []int32{
 	17, // 14: venuemesh.inspector.v1.SubmitManualResult.error:type_name -> venuemesh.tradeflow.v1.OrderError
 	9,  // 15: venuemesh.inspector.v1.SubmitManualOrdersResponse.results:type_name -> venuemesh.inspector.v1.SubmitManualResult
 	0,  // 16: venuemesh.inspector.v1.Inspector.GetState:input_type -> venuemesh.inspector.v1.GetStateRequest
-	4,  // 17: venuemesh.inspector.v1.Inspector.SetMode:input_type -> venuemesh.inspector.v1.SetModeRequest
-	6,  // 18: venuemesh.inspector.v1.Inspector.SubmitManual:input_type -> venuemesh.inspector.v1.SubmitManualRequest
-	8,  // 19: venuemesh.inspector.v1.Inspector.SubmitManualOrders:input_type -> venuemesh.inspector.v1.SubmitManualOrdersRequest
-	3,  // 20: venuemesh.inspector.v1.Inspector.GetState:output_type -> venuemesh.inspector.v1.GetStateResponse
-	5,  // 21: venuemesh.inspector.v1.Inspector.SetMode:output_type -> venuemesh.inspector.v1.SetModeResponse
-	7,  // 22: venuemesh.inspector.v1.Inspector.SubmitManual:output_type -> venuemesh.inspector.v1.SubmitManualResponse
-	10, // 23: venuemesh.inspector.v1.Inspector.SubmitManualOrders:output_type -> venuemesh.inspector.v1.SubmitManualOrdersResponse
-	20, // [20:24] is the sub-list for method output_type
-	16, // [16:20] is the sub-list for method input_type
+	18, // 17: venuemesh.inspector.v1.Inspector.ListReconciliations:input_type -> venuemesh.inspector.v1.ListReconciliationsRequest
+	4,  // 18: venuemesh.inspector.v1.Inspector.SetMode:input_type -> venuemesh.inspector.v1.SetModeRequest
+	6,  // 19: venuemesh.inspector.v1.Inspector.SubmitManual:input_type -> venuemesh.inspector.v1.SubmitManualRequest
+	8,  // 20: venuemesh.inspector.v1.Inspector.SubmitManualOrders:input_type -> venuemesh.inspector.v1.SubmitManualOrdersRequest
+	3,  // 21: venuemesh.inspector.v1.Inspector.GetState:output_type -> venuemesh.inspector.v1.GetStateResponse
+	19, // 22: venuemesh.inspector.v1.Inspector.ListReconciliations:output_type -> venuemesh.inspector.v1.ListReconciliationsResponse
+	5,  // 23: venuemesh.inspector.v1.Inspector.SetMode:output_type -> venuemesh.inspector.v1.SetModeResponse
+	7,  // 24: venuemesh.inspector.v1.Inspector.SubmitManual:output_type -> venuemesh.inspector.v1.SubmitManualResponse
+	10, // 25: venuemesh.inspector.v1.Inspector.SubmitManualOrders:output_type -> venuemesh.inspector.v1.SubmitManualOrdersResponse
+	21, // [21:26] is the sub-list for method output_type
+	16, // [16:21] is the sub-list for method input_type
 	16, // [16:16] is the sub-list for extension type_name
 	16, // [16:16] is the sub-list for extension extendee
 	0,  // [0:16] is the sub-list for field type_name
@@ -960,6 +965,7 @@ func file_venuemesh_inspector_v1_inspector_proto_init() {
 	if File_venuemesh_inspector_v1_inspector_proto != nil {
 		return
 	}
+	file_venuemesh_inspector_v1_reconciliations_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

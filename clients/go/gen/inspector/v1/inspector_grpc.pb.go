@@ -19,10 +19,11 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Inspector_GetState_FullMethodName           = "/venuemesh.inspector.v1.Inspector/GetState"
-	Inspector_SetMode_FullMethodName            = "/venuemesh.inspector.v1.Inspector/SetMode"
-	Inspector_SubmitManual_FullMethodName       = "/venuemesh.inspector.v1.Inspector/SubmitManual"
-	Inspector_SubmitManualOrders_FullMethodName = "/venuemesh.inspector.v1.Inspector/SubmitManualOrders"
+	Inspector_GetState_FullMethodName            = "/venuemesh.inspector.v1.Inspector/GetState"
+	Inspector_ListReconciliations_FullMethodName = "/venuemesh.inspector.v1.Inspector/ListReconciliations"
+	Inspector_SetMode_FullMethodName             = "/venuemesh.inspector.v1.Inspector/SetMode"
+	Inspector_SubmitManual_FullMethodName        = "/venuemesh.inspector.v1.Inspector/SubmitManual"
+	Inspector_SubmitManualOrders_FullMethodName  = "/venuemesh.inspector.v1.Inspector/SubmitManualOrders"
 )
 
 // InspectorClient is the client API for Inspector service.
@@ -34,6 +35,9 @@ const (
 type InspectorClient interface {
 	// Returns the modes, the policy, and the positions of strategies.
 	GetState(ctx context.Context, in *GetStateRequest, opts ...grpc.CallOption) (*GetStateResponse, error)
+	// Lists the newest comparison of each account: of what the venue's process says, the ledger has
+	// booked, and the inspector computes from the orders of strategies.
+	ListReconciliations(ctx context.Context, in *ListReconciliationsRequest, opts ...grpc.CallOption) (*ListReconciliationsResponse, error)
 	// Sets the mode of the mesh, of a venue, of an account or of a strategy. The mode is on disk when
 	// the call returns. Unless the mode is ACTIVE, the venue processes then refuse entries that were
 	// approved before, except in the accounts in unfenced_accounts of the response. CLOSING_ALL also
@@ -65,6 +69,16 @@ func (c *inspectorClient) GetState(ctx context.Context, in *GetStateRequest, opt
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetStateResponse)
 	err := c.cc.Invoke(ctx, Inspector_GetState_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inspectorClient) ListReconciliations(ctx context.Context, in *ListReconciliationsRequest, opts ...grpc.CallOption) (*ListReconciliationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListReconciliationsResponse)
+	err := c.cc.Invoke(ctx, Inspector_ListReconciliations_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +124,9 @@ func (c *inspectorClient) SubmitManualOrders(ctx context.Context, in *SubmitManu
 type InspectorServer interface {
 	// Returns the modes, the policy, and the positions of strategies.
 	GetState(context.Context, *GetStateRequest) (*GetStateResponse, error)
+	// Lists the newest comparison of each account: of what the venue's process says, the ledger has
+	// booked, and the inspector computes from the orders of strategies.
+	ListReconciliations(context.Context, *ListReconciliationsRequest) (*ListReconciliationsResponse, error)
 	// Sets the mode of the mesh, of a venue, of an account or of a strategy. The mode is on disk when
 	// the call returns. Unless the mode is ACTIVE, the venue processes then refuse entries that were
 	// approved before, except in the accounts in unfenced_accounts of the response. CLOSING_ALL also
@@ -139,6 +156,9 @@ type UnimplementedInspectorServer struct{}
 
 func (UnimplementedInspectorServer) GetState(context.Context, *GetStateRequest) (*GetStateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetState not implemented")
+}
+func (UnimplementedInspectorServer) ListReconciliations(context.Context, *ListReconciliationsRequest) (*ListReconciliationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListReconciliations not implemented")
 }
 func (UnimplementedInspectorServer) SetMode(context.Context, *SetModeRequest) (*SetModeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetMode not implemented")
@@ -184,6 +204,24 @@ func _Inspector_GetState_Handler(srv interface{}, ctx context.Context, dec func(
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(InspectorServer).GetState(ctx, req.(*GetStateRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inspector_ListReconciliations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListReconciliationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InspectorServer).ListReconciliations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inspector_ListReconciliations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InspectorServer).ListReconciliations(ctx, req.(*ListReconciliationsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -252,6 +290,10 @@ var Inspector_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetState",
 			Handler:    _Inspector_GetState_Handler,
+		},
+		{
+			MethodName: "ListReconciliations",
+			Handler:    _Inspector_ListReconciliations_Handler,
 		},
 		{
 			MethodName: "SetMode",
