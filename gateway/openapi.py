@@ -74,6 +74,8 @@ SECURITY_SCHEMES: Json = {
         "`x-venuemesh-request: 1`.",
     },
 }
+READ_ONLY, STREAMING = "x-read-only", "x-streaming"
+"""Of an operation: whether it changes nothing, and whether its answer is a stream of lines."""
 SENTENCE_END = re.compile(r"[.:;](?: |$)")
 DEFAULT = re.compile(r"\b0 means (\d+)")
 REQUIRED: dict[str, tuple[str, ...]] = {
@@ -185,6 +187,8 @@ class _Writer:
             "security": [
                 {scheme: [role]} for role in sorted(method.roles) for scheme in SECURITY_SCHEMES
             ],
+            READ_ONLY: not method.is_mutating,
+            STREAMING: method.streams,
             "parameters": list(self._parameters(request, binding)),
             "responses": {"200": self._answer(method)}
             | {

@@ -93,6 +93,8 @@ class RpcMethod:
     """None if the method has no REST binding."""
     roles: frozenset[Role]
     """The roles: a caller needs one of them."""
+    is_mutating: bool
+    """Whether it may change something."""
     file: str
     place: tuple[int, ...]
     """Path of its comment in the file's source info."""
@@ -202,6 +204,7 @@ def _method(file: str, method: MethodDescriptorProto, place: tuple[int, ...]) ->
         streams=method.server_streaming,
         binding=_binding(method),
         roles=roles.of_method(method.options),
+        is_mutating=roles.is_mutating(method.options),
         file=file,
         place=place,
     )

@@ -35,6 +35,17 @@ def test_an_operation_is_described(method):
     roles = {role for way in described["security"] for needed in way.values() for role in needed}
     assert roles == set(method.roles) != set()
     assert {scheme for way in described["security"] for scheme in way} == {"bearer", "session"}
+    assert described["x-read-only"] is not method.is_mutating
+    assert described["x-streaming"] is method.streams
+
+
+def test_an_operation_says_whether_it_changes_nothing():
+    def is_read_only(path, verb):
+        return DOCUMENT["paths"][path][verb]["x-read-only"]
+
+    assert is_read_only("/v1/history/{venue}/gaps", "get")
+    assert is_read_only("/v1/advisor:decide", "post")
+    assert not is_read_only("/v1/inspector/orders", "post")
 
 
 @pytest.mark.parametrize("method", BOUND, ids=lambda method: method.request)
