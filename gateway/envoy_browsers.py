@@ -8,6 +8,7 @@ cannot set without asking first.
 import re
 from typing import Any
 
+from gateway.http_paths import HTTP_PATHS
 from gateway.settings import ANY_HOST, GatewaySettings
 from kit.base.access.credentials import AUTHORIZATION
 
@@ -16,7 +17,7 @@ MEANT = ("x-venuemesh-request", "1")
 FOREIGN_PAGES = "foreign pages"
 OTHER_SITES = "other sites"
 NOT_MEANT = "not meant"
-API_PATHS = ("/v1/", "/venuemesh.", "/grpc.")
+API_PATHS = ("/v1/", "/venuemesh.", "/grpc.", *(path.path for path in HTTP_PATHS))
 
 Json = dict[str, Any]
 

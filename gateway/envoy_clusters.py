@@ -103,9 +103,9 @@ def grpc_cluster(name: str, endpoints: Sequence[Endpoint]) -> Json:
     }
 
 
-def http_cluster(name: str, endpoint: Endpoint) -> Json:
-    """A cluster of one HTTP/1.1 server."""
-    return _cluster(name, [endpoint])
+def http_cluster(name: str, endpoints: Sequence[Endpoint]) -> Json:
+    """A cluster of HTTP/1.1 servers."""
+    return _cluster(name, endpoints)
 
 
 def socket_cluster(name: str, path: str) -> Json:

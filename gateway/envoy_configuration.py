@@ -24,6 +24,7 @@ from gateway import (
     envoy_listeners,
     envoy_routes,
     envoy_tracing,
+    http_paths,
 )
 from gateway.envoy_access import GatewayAccess
 from gateway.envoy_admin import CLUSTERS, ROUTES, EnvoyAdmin
@@ -175,9 +176,16 @@ class EnvoyConfiguration:
             self._encrypted(envoy_clusters.grpc_cluster(to.cluster, to.endpoints), to.service_ids)
             for to in targets
         ]
+        servers = http_paths.targets(present)
+        processes += [
+            self._encrypted(
+                envoy_clusters.http_cluster(to.path.cluster, to.endpoints), to.service_ids
+            )
+            for to in servers
+        ]
         self._replace_resources(CLUSTERS_FILE, *self._own_clusters(), *processes)
         configuration = envoy_routes.route_configuration(
-            self._contracts.services, targets, self._settings
+            self._contracts.services, targets, servers, self._settings
         )
         self._replace_resources(ROUTES_FILE, configuration)
         self._replace(MEMORY_FILE, _memory(present))
@@ -192,7 +200,7 @@ class EnvoyConfiguration:
         pages = Endpoint(self._own_host, self._settings.web_port)
         return [
             self._encrypted(envoy_clusters.grpc_cluster(REGISTRY, [registry]), (REGISTRY,)),
-            self._encrypted(envoy_clusters.http_cluster(WEB, pages), (REGISTRY,)),
+            self._encrypted(envoy_clusters.http_cluster(WEB, [pages]), (REGISTRY,)),
         ]
 
     def _bootstrap(self) -> Json:

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.envoy_access import REVOKED, UNLISTED, caller_claim, rule_name
 from gateway.envoy_browsers import MEANT, NOT_MEANT
+from gateway.http_paths import HTTP_PATHS, HttpPath
 from kit.base.access.roles import Role
 from kit.base.errors import (
     DOMAIN,
@@ -42,6 +43,8 @@ WRONG_TOKEN = TokenInvalid("the token is not valid here: get one that this mesh 
 LIMITED = CallerLimited("too many calls with this token: see the setting gateway.calls_per_second")
 AWAY = ServiceUnavailable("the process does not answer; it may be restarting or overloaded")
 LATE = ServiceUnavailable("the process did not answer in time")
+INVALID_REQUEST = -32600
+"""An error code of JSON-RPC."""
 UNKNOWN_METHOD = "no such method: reflection lists all"
 
 PAGE_PATH = "%PATH(NQ)%"
@@ -103,7 +106,20 @@ def own_answers(role_sets: Iterable[frozenset[Role]]) -> list[Json]:
         "status_code": 404,
         "body_format_override": {"text_format_source": {"inline_string": UNKNOWN_METHOD}},
     }
-    return [unlisted, *(mapper for answer in answers for mapper in _mappers(answer))]
+    large = (_too_large(path) for path in HTTP_PATHS)
+    return [unlisted, *large, *(mapper for answer in answers for mapper in _mappers(answer))]
+
+
+def _too_large(path: HttpPath) -> Json:
+    """What a path that takes JSON-RPC answers to a request that is larger than it takes."""
+    message = f"the request has more than {path.body_bytes_max} bytes: send less"
+    error = {"code": INVALID_REQUEST, "message": message}
+    here = _header({"name": ":path", "string_match": {"prefix": path.path}})
+    return {
+        "filter": _both(_status_is(413), here),
+        "status_code": 413,
+        "body_format_override": {"json_format": {"jsonrpc": "2.0", "id": None, "error": error}},
+    }
 
 
 def _mappers(answer: OwnAnswer) -> Iterator[Json]:

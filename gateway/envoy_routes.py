@@ -6,6 +6,7 @@ A call finds its process in this order; the first that matches takes it::
     gRPC    /venuemesh.admin.v1.Admin/…  + header         the process that the header names
     REST    /v1/venues/binance/instruments                the process that the path names
     either, of a contract, but nobody is there            the registry, which says so (unrouted.py)
+    HTTP    /mcp                                          the process of that path (http_paths.py)
     gRPC    anything else: health, reflection             the registry
     HTTP    anything else                                 the pages (web.py)
 
@@ -18,6 +19,7 @@ from typing import Any
 
 from gateway.envoy_browsers import MEANT, origin_matchers
 from gateway.envoy_clusters import REGISTRY, WEB, RouteTarget
+from gateway.http_paths import HttpTarget
 from gateway.service_contracts import RpcMethod, ServiceContract
 from gateway.settings import ANY_HOST, GatewaySettings
 from gateway.sign_in_links import PATH as SIGN_IN
@@ -62,14 +64,9 @@ RETRY: Json = {
 }
 # The transcoder calls everything application/json. An error is one object, not lines.
 LINES = "%CEL(response.headers[':status'] == '200' ? 'application/x-ndjson' : 'application/json')%"
-UNBUFFERED: Json = {
-    "typed_per_filter_config": {
-        "envoy.filters.http.buffer": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute",
-            "disabled": True,
-        }
-    }
-}
+BUFFER = "envoy.filters.http.buffer"
+BUFFER_TYPE = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute"
+UNBUFFERED: Json = {"typed_per_filter_config": {BUFFER: {"@type": BUFFER_TYPE, "disabled": True}}}
 """Reflection, whose requests are a stream."""
 STREAM_OF_LINES: Json = {
     "typed_per_filter_config": {
@@ -102,7 +99,10 @@ UNROUTED: Json = {"pattern": {"regex": "^/"}, "substitution": UNROUTED_PREFIX}
 
 
 def route_configuration(
-    contracts: Sequence[ServiceContract], targets: Iterable[RouteTarget], settings: GatewaySettings
+    contracts: Sequence[ServiceContract],
+    targets: Iterable[RouteTarget],
+    servers: Iterable[HttpTarget],
+    settings: GatewaySettings,
 ) -> Json:
     """All routes for these contracts and the registered processes."""
     routes: list[Json] = []
@@ -112,6 +112,7 @@ def route_configuration(
         for route in _routes_of(contract, "", REGISTRY, addressed=False):
             route["route"]["regex_rewrite"] = UNROUTED
             routes.append(route)
+    routes += map(_http_route, servers)
     routes += [
         _route({"prefix": "/", "headers": [_grpc_content()]}, REGISTRY, NO_TIMEOUT) | UNBUFFERED,
         _route({"path": SIGN_IN}, WEB, REST_TIMEOUT)
@@ -159,6 +160,15 @@ def _rest_routes(contract: ServiceContract, key: str, cluster: str) -> list[Json
         route = _route(match, cluster, NO_TIMEOUT if streams else REST_TIMEOUT)
         routes.append(route | (STREAM_OF_LINES if streams else {}))
     return routes
+
+
+def _http_route(server: HttpTarget) -> Json:
+    path = server.path
+    return _route({"path": path.path}, path.cluster, REST_TIMEOUT) | {
+        "typed_per_filter_config": {
+            BUFFER: {"@type": BUFFER_TYPE, "buffer": {"max_request_bytes": path.body_bytes_max}}
+        }
+    }
 
 
 def _kind(method: RpcMethod) -> tuple[str, bool]:

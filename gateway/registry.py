@@ -32,7 +32,7 @@ HELD_S_MAX = 1.0
 """How late a sweep may be before the registry counts itself as held."""
 SERVICES_MAX = 1_000
 GRPC_SERVICES_MAX = 64
-SHARED_KINDS = frozenset({"bars", "bridge", "history"})
+SHARED_KINDS = frozenset({"bars", "bridge", "history", "mcp"})
 """All instances of one service are called. They only read, or share their work by leases; of all
 others two would write the same."""
 
@@ -309,9 +309,10 @@ def _faults(instance: ServiceInstance) -> Iterator[tuple[str, object, str]]:
     if instance.instance_id and not INSTANCE_ID.fullmatch(instance.instance_id):
         allowed = "1 to 63 of a-z A-Z 0-9 _ . -, the first a letter or digit"
         yield "instance_id", instance.instance_id, allowed
-    address = ADDRESS.fullmatch(instance.address)
-    if address is None or not 1 <= int(address[2]) <= PORT_MAX:
+    if not _is_address(instance.address):
         yield "address", instance.address, "host:port"
+    if instance.http_address and not _is_address(instance.http_address):
+        yield "http_address", instance.http_address, "host:port, or nothing"
     if len(instance.grpc_services) > GRPC_SERVICES_MAX:
         yield "grpc_services", len(instance.grpc_services), f"at most {GRPC_SERVICES_MAX}"
     # Calls to a name, and with them tokens of callers, go to who has registered it.
@@ -322,6 +323,11 @@ def _faults(instance: ServiceInstance) -> Iterator[tuple[str, object, str]]:
     for service in instance.grpc_services:
         if not _may_serve(instance.kind, service):
             yield "grpc_services", service, f"contracts that a process of kind {instance.kind} has"
+
+
+def _is_address(text: str) -> bool:
+    address = ADDRESS.fullmatch(text)
+    return address is not None and 1 <= int(address[2]) <= PORT_MAX
 
 
 def _may_serve(kind: str, service: str) -> bool:

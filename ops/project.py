@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("kit", "venues", "core", "gateway", "ops", "benchmarks", "conftest.py", "clients/python")
 """The folders of Python code."""
-IMAGES = ("venue", "core", "gateway", "tools")
+IMAGES = ("venue", "core", "gateway", "mcp", "tools")
 """The images of the Dockerfile. Each has its packages in requirements/NAME.lock."""
 
 

@@ -149,10 +149,12 @@ async def process(
     kind: str = "venue",
     name: str = "",
     instance_id: str = "",
+    http_address: str = "",
 ) -> AsyncIterator[Process]:
     """A process that serves and announces itself."""
     opened = Process(service_id, kind, name or service_id)
     opened.instance.instance_id = instance_id
+    opened.instance.http_address = http_address
     await opened.server.start()
     own = directory(service_id, kind)
     announcing = asyncio.create_task(own.announce(lambda: opened.instance, status))

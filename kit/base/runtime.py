@@ -123,6 +123,7 @@ class Runtime:
         self._rest: grpc.GenericRpcHandler | None = None
         self._started_ns = time.time_ns()
         self._epoch: Callable[[], int] = lambda: 0
+        self._http_port = 0
         if self.tls is not None:
             self._watch_certificate(self.tls)
 
@@ -179,6 +180,10 @@ class Runtime:
         """Let Admin control the connections of a venue."""
         self._venue = venue
 
+    def announce_http(self, port: int) -> None:
+        """Let the gateway send the paths of this kind of process to its HTTP server."""
+        self._http_port = port
+
     def stop(self) -> None:
         """Drain and end the process."""
         self._stopping.set()
@@ -232,6 +237,7 @@ class Runtime:
             version=VERSION,
             start_time_ns=self._started_ns,
             instance_id=self.mesh.instance_id or default_instance_id(port),
+            http_address=f"{host}:{self._http_port}" if self._http_port else "",
         )
 
     def _metrics_reached_at(self, host: str) -> str:

@@ -117,7 +117,10 @@ type ServiceInstance struct {
 	Epoch uint64 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Which of the processes with this service_id, from its setting mesh.instance_id, for example
 	// "host-8114". Unchanged after a restart. Empty: the only one.
-	InstanceId    string `protobuf:"bytes,10,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	InstanceId string `protobuf:"bytes,10,opt,name=instance_id,json=instanceId,proto3" json:"instance_id,omitempty"`
+	// host:port of its HTTP server, to which the gateway sends the paths of its kind, for example
+	// /mcp. Empty: none.
+	HttpAddress   string `protobuf:"bytes,11,opt,name=http_address,json=httpAddress,proto3" json:"http_address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -218,6 +221,13 @@ func (x *ServiceInstance) GetEpoch() uint64 {
 func (x *ServiceInstance) GetInstanceId() string {
 	if x != nil {
 		return x.InstanceId
+	}
+	return ""
+}
+
+func (x *ServiceInstance) GetHttpAddress() string {
+	if x != nil {
+		return x.HttpAddress
 	}
 	return ""
 }
@@ -1004,7 +1014,7 @@ var File_venuemesh_registry_v1_registry_proto protoreflect.FileDescriptor
 
 const file_venuemesh_registry_v1_registry_proto_rawDesc = "" +
 	"\n" +
-	"$venuemesh/registry/v1/registry.proto\x12\x15venuemesh.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a venuemesh/access/v1/tokens.proto\"\xb5\x02\n" +
+	"$venuemesh/registry/v1/registry.proto\x12\x15venuemesh.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a venuemesh/access/v1/tokens.proto\"\xd8\x02\n" +
 	"\x0fServiceInstance\x12\x1d\n" +
 	"\n" +
 	"service_id\x18\x01 \x01(\tR\tserviceId\x12\x12\n" +
@@ -1018,7 +1028,8 @@ const file_venuemesh_registry_v1_registry_proto_rawDesc = "" +
 	"\x05epoch\x18\t \x01(\x04R\x05epoch\x12\x1f\n" +
 	"\vinstance_id\x18\n" +
 	" \x01(\tR\n" +
-	"instanceId\"\xd6\x02\n" +
+	"instanceId\x12!\n" +
+	"\fhttp_address\x18\v \x01(\tR\vhttpAddress\"\xd6\x02\n" +
 	"\rServiceStatus\x129\n" +
 	"\x05state\x18\x01 \x01(\x0e2#.venuemesh.registry.v1.ServiceStateR\x05state\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12!\n" +
