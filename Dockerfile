@@ -1,4 +1,4 @@
-# One image for each kind of process: `docker build --target venue .`, core, gateway or tools. A container
+# One image for each kind of process: `docker build --target venue .`, core, gateway, mcp or tools. A container
 # says which process it is:
 #
 #     docker run venuemesh-venue venue binance
@@ -85,6 +85,11 @@ RUN --mount=type=secret,id=pip_config \
     PIP_CONFIG_FILE=/run/secrets/pip_config python -m pip --python /opt/venv/bin/python install \
         --no-deps --require-hashes --requirement /requirements/gateway.lock
 
+FROM packages AS mcp-packages
+RUN --mount=type=secret,id=pip_config \
+    PIP_CONFIG_FILE=/run/secrets/pip_config python -m pip --python /opt/venv/bin/python install \
+        --no-deps --require-hashes --requirement /requirements/mcp.lock
+
 FROM packages AS tools-packages
 RUN --mount=type=secret,id=pip_config \
     PIP_CONFIG_FILE=/run/secrets/pip_config python -m pip --python /opt/venv/bin/python install \
@@ -118,6 +123,10 @@ COPY --from=venue-packages /opt/venv /opt/venv
 FROM process AS gateway
 COPY --from=gateway-packages /opt/venv /opt/venv
 COPY --from=studio /build/studio/dist ./studio/dist
+
+# The door for models.
+FROM process AS mcp
+COPY --from=mcp-packages /opt/venv /opt/venv
 
 # The command line: export, import, order, status.
 FROM process AS tools

@@ -18,14 +18,15 @@ class HttpPath:
     kind: str
     path: str
     body_bytes_max: int
-    """Of a request."""
+    """Of a request. A larger one is cut off while it is sent, so that few clients see the reason:
+    the process itself refuses earlier."""
 
     @property
     def cluster(self) -> str:
         return f"http/{self.kind}"
 
 
-HTTP_PATHS = (HttpPath("mcp", "/mcp", body_bytes_max=MEBIBYTE),)
+HTTP_PATHS = (HttpPath("mcp", "/mcp", body_bytes_max=16 * MEBIBYTE),)
 KINDS = frozenset(path.kind for path in HTTP_PATHS)
 
 

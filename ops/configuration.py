@@ -25,6 +25,7 @@ OUTSIDE_CORE = (
     "kit.base.tracing.settings",
     "kit.events.settings",
     "gateway.settings",
+    "gateway.mcp.settings",
     "kit.connector.process.settings",
     "kit.execution.settings",
     "kit.simulator.settings",

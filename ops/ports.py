@@ -32,6 +32,8 @@ DEFAULTS: Mapping[str, int] = MappingProxyType(
         "audit": 8121,
         "inspector": 8008,
         "notifier": 8127,
+        "mcp": 8086,
+        "mcp_http": 8088,
         "supervisor": 8085,
         "record": 8433,
     }
@@ -49,7 +51,9 @@ REFUSED_BY_BROWSERS = frozenset(
 )
 """A browser sends nothing to these ports ("bad ports" of the Fetch standard; those above 1023)."""
 
-WITHOUT_METRICS = frozenset({"pages", "valkey", "postgres", "record", "simulator", "supervisor"})
+WITHOUT_METRICS = frozenset(
+    {"pages", "valkey", "postgres", "record", "simulator", "supervisor", "mcp_http"}
+)
 
 
 def assign(venue_ports: Mapping[str, int], base_port: int | None = None) -> dict[str, int]:

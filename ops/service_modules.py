@@ -4,7 +4,11 @@ import importlib
 import importlib.util
 import pkgutil
 
-OUTSIDE_CORE = {"registry": "gateway.app", "simulator": "kit.simulator.app"}
+OUTSIDE_CORE = {
+    "registry": "gateway.app",
+    "mcp": "gateway.mcp.app",
+    "simulator": "kit.simulator.app",
+}
 VENUE_APP = "kit.connector.process.app"
 """Of every venue."""
 

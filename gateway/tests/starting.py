@@ -1,19 +1,27 @@
-"""Starts ``serving_process`` for a test."""
+"""Starts processes for a test."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from gateway.tests.conftest import ROOT, Door
 
+SERVING = ("gateway.tests.serving_process",)
+
 
 @contextmanager
 def start_process(
-    door: Door, service_id: str, kind: str, port: int, variables: Mapping[str, str]
+    door: Door,
+    service_id: str,
+    kind: str,
+    port: int,
+    variables: Mapping[str, str],
+    command: Sequence[str] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process of this gateway's mesh, killed at the end."""
+    """A process of this gateway's mesh, killed at the end. ``command``: the module and arguments of
+    another one than ``serving_process``."""
     name = f"{service_id}-{port}"
     token = door.folder / f"{name}.token"
     token.write_text(door.process_token(service_id, kind))
@@ -25,10 +33,10 @@ def start_process(
         "VENUEMESH_ACCESS_TOKEN_FILE": str(token),
         **variables,
     }
-    arguments = (sys.executable, "-m", "gateway.tests.serving_process")
+    arguments = tuple(command) or (*SERVING, service_id, kind, str(port))
     with (door.folder / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
-            (*arguments, service_id, kind, str(port)),
+            (sys.executable, "-m", *arguments),
             env=environment, cwd=door.folder, stdout=log, stderr=log,
         )  # fmt: skip
     try:

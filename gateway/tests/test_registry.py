@@ -153,18 +153,6 @@ def test_what_envoy_could_not_route_to_is_refused(registry, wrong, field):
     assert ids(registry) == []
 
 
-@pytest.mark.parametrize("wrong", ["127.0.0.1", "127.0.0.1:0", "host name:1"])
-def test_an_http_address_is_one_that_envoy_can_call(registry, wrong):
-    one = instance("mcp", "mcp", "mcp", "127.0.0.1:1")
-    one.http_address = wrong
-    with pytest.raises(BadRequest) as caught:
-        registry.register(one)
-    assert caught.value.metadata["field"] == "instance.http_address"
-    one.http_address = "127.0.0.1:2"
-    registry.register(one)
-    assert ids(registry) == ["mcp"]
-
-
 def test_it_holds_only_so_many(registry, monkeypatch):
     monkeypatch.setattr(registry_module, "SERVICES_MAX", 1)
     registry.register(BINANCE)

@@ -109,6 +109,7 @@ class Mesh:
         }
         used |= {venue: venue in self.options.venues for venue in self.known_venues}
         used |= dict.fromkeys(self.options.without, False)
+        used["mcp_http"] = "mcp" not in self.options.without
         return {name: port for name, port in self.ports.items() if used.get(name, True)}
 
     def processes_of(self, venue: str) -> list[str]:
@@ -243,6 +244,8 @@ class Mesh:
         }
         for name in ("ingest", *CONSUMERS):
             variables[f"VENUEMESH_{name.upper()}_PORT"] = str(numbers[name])
+        variables["VENUEMESH_MCP_HTTP_PORT"] = str(numbers["mcp_http"])
+        variables["VENUEMESH_MCP_GATEWAY"] = self.gateway
         for venue in self.known_venues:
             variables[f"VENUEMESH_VENUES_{venue.upper()}_PORT"] = str(numbers[venue])
         if self.has_own_postgres:

@@ -24,6 +24,7 @@ CONSUMERS = (
     "advisor",
     "inspector",
     "notifier",
+    "mcp",
 )
 """Services that read what others publish. The mesh runs without any of them."""
 WORLDS = ("simulate", "live", "replay")

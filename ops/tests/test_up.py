@@ -20,7 +20,7 @@ from ops.supervisor.tests.helpers import wait_for_end
 SERVICES = {
     *("advisor", "audit", "bars", "binance", "bridge", "detector"),
     *("envoy", "history", "ingest", "inspector"),
-    *("ledger", "notifier", "postgres", "recorder", "registry", "repair", "simulator"),
+    *("ledger", "mcp", "notifier", "postgres", "recorder", "registry", "repair", "simulator"),
     "valkey",
 }
 BASE_PORTS = range(9420, 9500, 40)

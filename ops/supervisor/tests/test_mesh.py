@@ -31,7 +31,7 @@ def test_a_replayed_mesh_is_whole():
     assert names(mesh) == [
         *("advisor", "audit", "bars", "binance", "bridge", "detector"),
         *("envoy", "history", "ingest", "inspector"),
-        *("ledger", "notifier", "postgres", "recorder", "registry", "repair", "simulator"),
+        *("ledger", "mcp", "notifier", "postgres", "recorder", "registry", "repair", "simulator"),
         "valkey",
     ]
     variables = mesh.environment()

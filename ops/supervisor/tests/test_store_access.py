@@ -25,6 +25,7 @@ STORES = {
     "detector": ("redis", "database"),
     "inspector": ("redis", "database"),
     "notifier": ("redis", "database"),
+    "mcp": (),
     "registry": (),
     "simulator": (),
     "binance": (),
