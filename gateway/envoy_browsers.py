@@ -6,6 +6,7 @@ cannot set without asking first.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from gateway.http_paths import HTTP_PATHS
@@ -17,7 +18,9 @@ MEANT = ("x-venuemesh-request", "1")
 FOREIGN_PAGES = "foreign pages"
 OTHER_SITES = "other sites"
 NOT_MEANT = "not meant"
-API_PATHS = ("/v1/", "/venuemesh.", "/grpc.", *(path.path for path in HTTP_PATHS))
+CALLED = ("/v1/", "/venuemesh.", "/grpc.", *(at.path for at in HTTP_PATHS if not at.is_websocket))
+"""Where a page sends the header. It can send none with a websocket, which always names the page."""
+API_PATHS = (*CALLED, *(at.path for at in HTTP_PATHS if at.is_websocket))
 
 Json = dict[str, Any]
 
@@ -45,7 +48,7 @@ def refusals(settings: GatewaySettings) -> Json:
         _header(AUTHORIZATION, present_match=False),
         _not(_header(header, string_match={"exact": value})),
     )
-    policies = {NOT_MEANT: {"permissions": [_api()], "principals": [by_cookie]}}
+    policies = {NOT_MEANT: {"permissions": [_below(CALLED)], "principals": [by_cookie]}}
     if ANY_HOST not in settings.hosts:
         known = "|".join(re.escape(origin) for origin in origins(settings))
         # It holds for a call without the header too.
@@ -55,12 +58,12 @@ def refusals(settings: GatewaySettings) -> Json:
         other_site = {"safe_regex": {"regex": "cross-site|same-site"}}
         hidden = _all(_header("sec-fetch-site", string_match=other_site), unknown)
         policies[FOREIGN_PAGES] = {"permissions": [{"any": True}], "principals": [foreign]}
-        policies[OTHER_SITES] = {"permissions": [_api()], "principals": [hidden]}
+        policies[OTHER_SITES] = {"permissions": [_below(API_PATHS)], "principals": [hidden]}
     return {"action": "DENY", "policies": policies}
 
 
-def _api() -> Json:
-    rules = [{"url_path": {"path": {"prefix": path}}} for path in API_PATHS]
+def _below(paths: Iterable[str]) -> Json:
+    rules = [{"url_path": {"path": {"prefix": path}}} for path in paths]
     return {"or_rules": {"rules": rules}}
 
 

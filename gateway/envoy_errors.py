@@ -106,7 +106,7 @@ def own_answers(role_sets: Iterable[frozenset[Role]]) -> list[Json]:
         "status_code": 404,
         "body_format_override": {"text_format_source": {"inline_string": UNKNOWN_METHOD}},
     }
-    large = (_too_large(path) for path in HTTP_PATHS)
+    large = (_too_large(path) for path in HTTP_PATHS if not path.is_websocket)
     return [unlisted, *large, *(mapper for answer in answers for mapper in _mappers(answer))]
 
 

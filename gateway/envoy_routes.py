@@ -6,7 +6,7 @@ A call finds its process in this order; the first that matches takes it::
     gRPC    /venuemesh.admin.v1.Admin/…  + header         the process that the header names
     REST    /v1/venues/binance/instruments                the process that the path names
     either, of a contract, but nobody is there            the registry, which says so (unrouted.py)
-    HTTP    /mcp                                          the process of that path (http_paths.py)
+    HTTP    /mcp, /ws                                       the process of that path (http_paths.py)
     gRPC    anything else: health, reflection             the registry
     HTTP    anything else                                 the pages (web.py)
 
@@ -67,7 +67,7 @@ LINES = "%CEL(response.headers[':status'] == '200' ? 'application/x-ndjson' : 'a
 BUFFER = "envoy.filters.http.buffer"
 BUFFER_TYPE = "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.BufferPerRoute"
 UNBUFFERED: Json = {"typed_per_filter_config": {BUFFER: {"@type": BUFFER_TYPE, "disabled": True}}}
-"""Reflection, whose requests are a stream."""
+"""Reflection and websockets, whose requests are a stream."""
 STREAM_OF_LINES: Json = {
     "typed_per_filter_config": {
         "envoy.filters.http.header_mutation": {
@@ -95,6 +95,7 @@ ADDRESS: Json = {
 }
 UNTRACED: Json = {"tracing": {"overall_sampling": {"numerator": 0}}}
 """A trace has the query, with the code of a link that is valid until it is used."""
+WEBSOCKET: Json = {"upgrade_configs": [{"upgrade_type": "websocket"}]}
 UNROUTED: Json = {"pattern": {"regex": "^/"}, "substitution": UNROUTED_PREFIX}
 
 
@@ -164,6 +165,10 @@ def _rest_routes(contract: ServiceContract, key: str, cluster: str) -> list[Json
 
 def _http_route(server: HttpTarget) -> Json:
     path = server.path
+    if path.is_websocket:
+        route = _route({"path": path.path}, path.cluster, NO_TIMEOUT) | UNBUFFERED
+        route["route"] |= WEBSOCKET
+        return route
     return _route({"path": path.path}, path.cluster, REST_TIMEOUT) | {
         "typed_per_filter_config": {
             BUFFER: {"@type": BUFFER_TYPE, "buffer": {"max_request_bytes": path.body_bytes_max}}

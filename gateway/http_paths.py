@@ -17,16 +17,21 @@ class HttpPath:
 
     kind: str
     path: str
-    body_bytes_max: int
+    body_bytes_max: int = 0
     """Of a request. A larger one is cut off while it is sent, so that few clients see the reason:
     the process itself refuses earlier."""
+
+    is_websocket: bool = False
 
     @property
     def cluster(self) -> str:
         return f"http/{self.kind}"
 
 
-HTTP_PATHS = (HttpPath("mcp", "/mcp", body_bytes_max=16 * MEBIBYTE),)
+HTTP_PATHS = (
+    HttpPath("mcp", "/mcp", body_bytes_max=16 * MEBIBYTE),
+    HttpPath("push", "/ws", is_websocket=True),
+)
 KINDS = frozenset(path.kind for path in HTTP_PATHS)
 
 

@@ -26,6 +26,7 @@ OUTSIDE_CORE = (
     "kit.events.settings",
     "gateway.settings",
     "gateway.mcp.settings",
+    "gateway.push.settings",
     "kit.connector.process.settings",
     "kit.execution.settings",
     "kit.simulator.settings",

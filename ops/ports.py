@@ -34,6 +34,8 @@ DEFAULTS: Mapping[str, int] = MappingProxyType(
         "notifier": 8127,
         "mcp": 8086,
         "mcp_http": 8088,
+        "push": 8087,
+        "push_http": 8089,
         "supervisor": 8085,
         "record": 8433,
     }
@@ -52,7 +54,7 @@ REFUSED_BY_BROWSERS = frozenset(
 """A browser sends nothing to these ports ("bad ports" of the Fetch standard; those above 1023)."""
 
 WITHOUT_METRICS = frozenset(
-    {"pages", "valkey", "postgres", "record", "simulator", "supervisor", "mcp_http"}
+    {"pages", "valkey", "postgres", "record", "simulator", "supervisor", "mcp_http", "push_http"}
 )
 
 

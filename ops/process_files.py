@@ -40,7 +40,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_USAGE = 2
 OTHERS = (
     *("registry", "simulator", "ingest", "recorder", "bars", "bridge", "history", "repair"),
-    *("ledger", "audit", "detector", "advisor", "inspector", "notifier", "mcp"),
+    *("ledger", "audit", "detector", "advisor", "inspector", "notifier", "mcp", "push"),
 )
 VENUE = "venue"
 

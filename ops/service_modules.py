@@ -7,6 +7,7 @@ import pkgutil
 OUTSIDE_CORE = {
     "registry": "gateway.app",
     "mcp": "gateway.mcp.app",
+    "push": "gateway.push.app",
     "simulator": "kit.simulator.app",
 }
 VENUE_APP = "kit.connector.process.app"

@@ -46,7 +46,9 @@ async def until_served(client, path):
             await asyncio.sleep(0.01)
 
 
-@pytest.fixture(params=HTTP_PATHS, ids=lambda path: path.kind)
+@pytest.fixture(
+    params=[path for path in HTTP_PATHS if not path.is_websocket], ids=lambda path: path.kind
+)
 def path(request):
     return request.param
 

@@ -1,7 +1,7 @@
 """The client of the Registry: registers this process and finds the others."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import grpc
 from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
@@ -98,7 +98,7 @@ class ServiceDirectory:
         listed = await whole_list(self._registry.ListServices, request, timeout=CALL_TIMEOUT_S)
         return listed.services
 
-    async def watch(self, kind: str = "") -> AsyncIterator[Sequence[registry_pb2.Service]]:
+    async def watch(self, kind: str = "") -> AsyncGenerator[Sequence[registry_pb2.Service], None]:
         """The registered services, now and at each change, across restarts of the registry; of a
         kind, those that are to be called."""
         waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)

@@ -110,6 +110,7 @@ class Mesh:
         used |= {venue: venue in self.options.venues for venue in self.known_venues}
         used |= dict.fromkeys(self.options.without, False)
         used["mcp_http"] = "mcp" not in self.options.without
+        used["push_http"] = "push" not in self.options.without
         return {name: port for name, port in self.ports.items() if used.get(name, True)}
 
     def processes_of(self, venue: str) -> list[str]:
@@ -245,6 +246,7 @@ class Mesh:
         for name in ("ingest", *CONSUMERS):
             variables[f"VENUEMESH_{name.upper()}_PORT"] = str(numbers[name])
         variables["VENUEMESH_MCP_HTTP_PORT"] = str(numbers["mcp_http"])
+        variables["VENUEMESH_PUSH_HTTP_PORT"] = str(numbers["push_http"])
         variables["VENUEMESH_MCP_GATEWAY"] = self.gateway
         for venue in self.known_venues:
             variables[f"VENUEMESH_VENUES_{venue.upper()}_PORT"] = str(numbers[venue])

@@ -25,6 +25,7 @@ CONSUMERS = (
     "inspector",
     "notifier",
     "mcp",
+    "push",
 )
 """Services that read what others publish. The mesh runs without any of them."""
 WORLDS = ("simulate", "live", "replay")

@@ -20,8 +20,8 @@ from ops.supervisor.tests.helpers import wait_for_end
 SERVICES = {
     *("advisor", "audit", "bars", "binance", "bridge", "detector"),
     *("envoy", "history", "ingest", "inspector"),
-    *("ledger", "mcp", "notifier", "postgres", "recorder", "registry", "repair", "simulator"),
-    "valkey",
+    *("ledger", "mcp", "notifier", "postgres", "push", "recorder", "registry", "repair"),
+    *("simulator", "valkey"),
 }
 BASE_PORTS = range(9420, 9500, 40)
 STOP_SECONDS_MAX = 60

@@ -60,8 +60,8 @@ SERVICES = frozenset(
     {
         *("advisor", "audit", "bars", "binance", "bridge", "detector"),
         *("envoy", "history", "ingest", "inspector"),
-        *("ledger", "mcp", "notifier", "postgres", "recorder", "registry", "repair", "simulator"),
-        "valkey",
+        *("ledger", "mcp", "notifier", "postgres", "push", "recorder", "registry", "repair"),
+        *("simulator", "valkey"),
     }
 )
 UNREGISTERED = frozenset({"envoy", "postgres", "record", "simulator", "valkey"})

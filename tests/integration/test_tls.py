@@ -51,6 +51,7 @@ PROCESSES = (
     "detector",
     "notifier",
     "mcp",
+    "push",
     "repair",
 )
 OPTIONS = ("--world", "simulate", "--seed", "7", "--venues", VENUE, "--replicas", VENUE)

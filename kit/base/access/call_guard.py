@@ -86,6 +86,18 @@ def require_service(service_id: str, kind: str = "") -> None:
         raise RoleMissing(text, method="Registry", roles=service_id)
 
 
+def require_role(caller: Caller, method: "GuardedMethod") -> None:
+    """Raise RoleMissing for a caller who has none of the roles of a method."""
+    if caller.roles.isdisjoint(method.roles):
+        needed = ", ".join(sorted(method.roles))
+        have = ", ".join(sorted(caller.roles))
+        raise RoleMissing(
+            f"{method.path} needs the role {needed}; {caller.name} has {have}",
+            method=method.path,
+            roles=needed,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class GuardedMethod:
     """What the guard knows of a method."""
@@ -169,6 +181,10 @@ class CallGuard:
             await self._clock.sleep(CHECK_INTERVAL_S)
             self._end_streams()
 
+    def identify(self, metadata: Metadata) -> Caller:
+        """Who calls. Raises TokenMissing and the errors of TokenVerifier."""
+        return self._verified(metadata) if self._required else NOBODY
+
     @contextmanager
     def call(
         self, metadata: Metadata, method: GuardedMethod, request: Message, peer: str | None = None
@@ -219,17 +235,10 @@ class CallGuard:
 
     def _admit(self, metadata: Metadata, method: GuardedMethod, peer: str | None) -> Caller:
         """``peer``: the service of the connection's certificate; None without TLS."""
-        caller = self._verified(metadata) if self._required else NOBODY
+        caller = self.identify(metadata)
         if peer is not None and caller.is_process and caller.name != peer:
             raise TokenInvalid(f"a connection of {peer} cannot show the token of {caller.name}")
-        if caller.roles.isdisjoint(method.roles):
-            needed = ", ".join(sorted(method.roles))
-            have = ", ".join(sorted(caller.roles))
-            raise RoleMissing(
-                f"{method.path} needs the role {needed}; {caller.name} has {have}",
-                method=method.path,
-                roles=needed,
-            )
+        require_role(caller, method)
         _current.set(caller)
         return caller
 

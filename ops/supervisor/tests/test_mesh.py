@@ -31,8 +31,8 @@ def test_a_replayed_mesh_is_whole():
     assert names(mesh) == [
         *("advisor", "audit", "bars", "binance", "bridge", "detector"),
         *("envoy", "history", "ingest", "inspector"),
-        *("ledger", "mcp", "notifier", "postgres", "recorder", "registry", "repair", "simulator"),
-        "valkey",
+        *("ledger", "mcp", "notifier", "postgres", "push", "recorder", "registry", "repair"),
+        *("simulator", "valkey"),
     ]
     variables = mesh.environment()
     assert (

@@ -26,6 +26,7 @@ STORES = {
     "inspector": ("redis", "database"),
     "notifier": ("redis", "database"),
     "mcp": (),
+    "push": (),
     "registry": (),
     "simulator": (),
     "binance": (),

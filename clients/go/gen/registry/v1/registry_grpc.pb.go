@@ -34,10 +34,10 @@ const (
 // memory only: a process registers again if the registry does not know it.
 type RegistryClient interface {
 	// Registers a process. It replaces an earlier start of the same service_id and instance_id.
-	// Another instance of a service that only reads (bars, bridge, history) is called beside the
-	// others. Of any other service one instance is called at a time; the others stand by until it
-	// unregisters or is lost. ALREADY_EXISTS (INSTANCE_REPLACED): a later start is registered, or
-	// this one has unregistered.
+	// Another instance of a service that only reads (bars, bridge, history, mcp, push) is called
+	// beside the others. Of any other service one instance is called at a time; the others stand by
+	// until it unregisters or is lost. ALREADY_EXISTS (INSTANCE_REPLACED): a later start is
+	// registered, or this one has unregistered.
 	Register(ctx context.Context, in *RegisterRequest, opts ...grpc.CallOption) (*RegisterResponse, error)
 	// Reports that a process is alive, and its status. NOT_FOUND (UNKNOWN_SERVICE) asks it to
 	// register again; an earlier start than the registered one gets it too.
@@ -126,10 +126,10 @@ type Registry_WatchClient = grpc.ServerStreamingClient[WatchResponse]
 // memory only: a process registers again if the registry does not know it.
 type RegistryServer interface {
 	// Registers a process. It replaces an earlier start of the same service_id and instance_id.
-	// Another instance of a service that only reads (bars, bridge, history) is called beside the
-	// others. Of any other service one instance is called at a time; the others stand by until it
-	// unregisters or is lost. ALREADY_EXISTS (INSTANCE_REPLACED): a later start is registered, or
-	// this one has unregistered.
+	// Another instance of a service that only reads (bars, bridge, history, mcp, push) is called
+	// beside the others. Of any other service one instance is called at a time; the others stand by
+	// until it unregisters or is lost. ALREADY_EXISTS (INSTANCE_REPLACED): a later start is
+	// registered, or this one has unregistered.
 	Register(context.Context, *RegisterRequest) (*RegisterResponse, error)
 	// Reports that a process is alive, and its status. NOT_FOUND (UNKNOWN_SERVICE) asks it to
 	// register again; an earlier start than the registered one gets it too.

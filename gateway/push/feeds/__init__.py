@@ -1,0 +1,1 @@
+"""Streams of other processes as updates: one class for each kind of channel."""
