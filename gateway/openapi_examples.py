@@ -108,6 +108,7 @@ NUMBERS: dict[str, float] = {
     "coverage": 0.998,
     "covered_ns": _MINUTE_NS,
     "day_start_ns": _TIME_NS,
+    "dead_man_ms": 15_000,
     "depth": 20,
     "end_time_ns": _TIME_NS + _MINUTE_NS,
     "epoch": 1_767_225_590_000,

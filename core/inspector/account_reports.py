@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from venuemesh.tradeflow.v1.trade_flow_pb2_grpc import TradeFlowAsyncStub
 
 READY = accounts_pb2.ACCOUNT_STATE_READY
-TRADE_FLOW = trade_flow_pb2.DESCRIPTOR.services_by_name["TradeFlow"].full_name
 
 AccountKey = tuple[str, str]
 """Venue and account."""
@@ -76,9 +75,9 @@ class AccountReports:
         self._venues = venues
 
     async def read(self) -> Mapping[AccountKey, AccountReport]:
-        venues = [name for name in self._channels.names() if self._has_accounts(name)]
         found: dict[AccountKey, AccountReport] = {}
-        for reports in await asyncio.gather(*map(self._of_venue, venues)):
+        venues = map(self._of_venue, self._venues.trading())
+        for reports in await asyncio.gather(*venues):
             found |= reports
         return found
 
@@ -90,22 +89,14 @@ class AccountReports:
     async def find(self, venue: str, account: str, client_id: str) -> orders_pb2.Order | None:
         return await self._venues.find(venue, account, client_id)
 
-    def _has_accounts(self, venue: str) -> bool:
-        return any(TRADE_FLOW in one.grpc_services for one in self._channels.instances(venue))
-
     async def _of_venue(self, venue: str) -> Mapping[AccountKey, AccountReport]:
-        request = accounts_pb2.ListAccountsRequest(venue=venue)
         try:
-            async with calling(self._channels, venue) as stub:
-                listed = await whole_list(stub.ListAccounts, request, timeout=ANSWER_SECONDS_MAX)
+            listed = await self._venues.accounts(venue)
         except (NoAnswer, CallRefused):
             # An account without a report is unreadable.
             return {}
-        reports = await asyncio.gather(*(self._of_account(venue, one) for one in listed.accounts))
-        return {
-            (venue, one.account): report
-            for one, report in zip(listed.accounts, reports, strict=True)
-        }
+        reports = await asyncio.gather(*(self._of_account(venue, one) for one in listed))
+        return {(venue, one.account): report for one, report in zip(listed, reports, strict=True)}
 
     async def _of_account(self, venue: str, account: accounts_pb2.Account) -> AccountReport:
         if account.state != READY:

@@ -13,6 +13,7 @@ from core.inspector.approvals import Approver
 from core.inspector.decision_handler import DecisionHandler
 from core.inspector.entry_fences import EntryFences
 from core.inspector.event_handler import STREAMS, EventHandler
+from core.inspector.heartbeat_sender import HeartbeatSender
 from core.inspector.limit_monitor import LimitMonitor
 from core.inspector.manual_orders import ManualOrders
 from core.inspector.metrics import InspectorMetrics
@@ -101,8 +102,9 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     consumption = Consumption(SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
     ends = OrderReconciler(database, lease, venues, degraded_reasons, clock)
+    heartbeats = HeartbeatSender(approver, venues, degraded_reasons, clock)
     parts = (policy, consumer, sender, closer, ends, fences, unprotected, limits, accounts)
-    tasks = [one.run for one in parts]
+    tasks = [one.run for one in (*parts, heartbeats)]
     active = ActiveProcess(lease, partial(_begin, policy, sender), tasks, degraded_reasons, clock)
     servicer = InspectorServicer(database, rules, active, changes, manual, closer)
     metrics = _metrics(runtime.meter, active, closer, unprotected)

@@ -44,6 +44,11 @@ class Approver:
             for content, request_id in zip(contents, request_ids, strict=True)
         ]
 
+    def heartbeat(self, venue: str, account: str, time_ns: int) -> signed_pb2.HeartbeatRequest:
+        """Sign that this order authority is alive."""
+        signer = ApprovalSigner(self.key_id, self.key, self.lease.epoch, self.scope)
+        return signer.heartbeat(venue, account, time_ns)
+
 
 def entry_contents(
     intent: decisions_pb2.ExecutionIntent, lifecycle_id: bytes

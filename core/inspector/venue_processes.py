@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import grpc
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import (
+    accounts_pb2,
     batches_pb2,
     fences_pb2,
     orders_pb2,
@@ -37,6 +38,7 @@ ANSWER_SECONDS_MAX = 3.0
 FIND_SECONDS_MAX = 3.0
 """How long a call waits for a venue to register."""
 PAGE_SIZE = 1_000
+TRADE_FLOW = trade_flow_pb2.DESCRIPTOR.services_by_name["TradeFlow"].full_name
 
 
 class NoAnswer(Exception):
@@ -46,10 +48,12 @@ class NoAnswer(Exception):
 class CallRefused(Exception):
     """The venue's process has refused a call, with a documented reason."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, why: str = "") -> None:
+        """``why``: of an approval or a heartbeat that is not valid, see errors.proto."""
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.why = why
 
 
 class VenueOrders(Protocol):
@@ -84,6 +88,28 @@ class VenueProcesses:
         self._prices = BestPriceClient(channels, ANSWER_SECONDS_MAX, clock)
         self.price_cache = PriceCache(self._prices, clock)
         self.instruments = ListedInstruments(channels, ANSWER_SECONDS_MAX, clock)
+
+    def trading(self) -> Sequence[str]:
+        """The registered venues that have accounts."""
+        return [
+            name
+            for name in self.channels.names()
+            if any(TRADE_FLOW in one.grpc_services for one in self.channels.instances(name))
+        ]
+
+    async def accounts(self, venue: str) -> Sequence[accounts_pb2.Account]:
+        """The accounts of a venue. Raises NoAnswer, CallRefused."""
+        request = accounts_pb2.ListAccountsRequest(venue=venue)
+        async with self._calling(venue) as stub:
+            answer: accounts_pb2.ListAccountsResponse = await whole_list(
+                stub.ListAccounts, request, timeout=ANSWER_SECONDS_MAX
+            )
+            return answer.accounts
+
+    async def heartbeat(self, signed: signed_pb2.HeartbeatRequest) -> None:
+        """Report that the order authority is alive. Raises NoAnswer, CallRefused."""
+        async with self._calling(signed.venue) as stub:
+            await stub.Heartbeat(signed, timeout=ANSWER_SECONDS_MAX)
 
     async def instrument(self, venue: str, symbol: str) -> types_pb2.Instrument | None:
         """The terms of an instrument; None if the venue does not list it or does not answer. It
@@ -192,9 +218,9 @@ async def calling(channels: ServiceChannels, venue: str) -> "AsyncIterator[Trade
     try:
         yield trade_flow_pb2_grpc.TradeFlowStub(channel)
     except grpc.aio.AioRpcError as error:
-        reason, text = errors.reason_of(error), error.details() or error.code().name
-        if reason:
-            raise CallRefused(reason, text) from None
+        info, text = errors.error_info(error), error.details() or error.code().name
+        if info is not None:
+            raise CallRefused(info.reason, text, info.metadata.get("why", "")) from None
         raise NoAnswer(f"{error.code().name}: {text}") from None
 
 

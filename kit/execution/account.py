@@ -274,6 +274,7 @@ class Account:
             dead_man_fired=self.dead_man.has_fired,
             reconciled_fills=self.state.fill_coverage.count,
             fills_known_until_ns=self.state.fill_coverage.known_until_ns,
+            dead_man_ms=self.dead_man.span_ms,
         )
 
     def apply(self, event: AccountEvent) -> None:

@@ -23,7 +23,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 ACCOUNT = "paper"
 STRATEGY = "integration"
 SECOND_NS = 1_000_000_000
-HERE = {"venue": VENUE, "account": ACCOUNT, "symbol": SYMBOL}
 OPEN = signals_pb2.POSITION_ACTION_OPEN
 CLOSE = signals_pb2.POSITION_ACTION_CLOSE
 CALL_SECONDS_MAX = 60
@@ -66,7 +65,8 @@ async def decide(mesh, caller, action):
     lifecycle, now_ns = uuid.uuid4().bytes, time.time_ns()
     price = caller.best_bid()
     intent = decisions_pb2.ExecutionIntent(
-        **HERE,
+        **caller.here,
+        symbol=SYMBOL,
         strategy=STRATEGY,
         action=action,
         side=types_pb2.SIDE_BUY if action == OPEN else types_pb2.SIDE_SELL,
@@ -163,7 +163,13 @@ async def test_kill_9_on_the_way_doubles_nothing(mesh, caller, killed):
 
 def test_person_asks_for_an_order_over_rest(mesh, caller):
     price = str((caller.best_bid() * Decimal("0.9")).quantize(Decimal(1)))
-    content = {**HERE, "side": "SIDE_BUY", "type": "ORDER_TYPE_LIMIT", "size": "0.01"}
+    content = {
+        **caller.here,
+        "symbol": SYMBOL,
+        "side": "SIDE_BUY",
+        "type": "ORDER_TYPE_LIMIT",
+        "size": "0.01",
+    }
     body = {
         "request_id": "person-1",
         "reason": "to see it work",
@@ -184,7 +190,7 @@ def test_person_asks_for_an_order_over_rest(mesh, caller):
         reason="the end",
         operation=signed_pb2.OPERATION_CANCEL,
         target_client_order_id=order.client_order_id,
-        content=orders_pb2.OrderContent(**HERE),
+        content=orders_pb2.OrderContent(symbol=SYMBOL, **caller.here),
     )
     cancelled = stub(mesh).SubmitManual(request, timeout=CALL_SECONDS_MAX)
     assert cancelled.submitted.orders[0].state == orders_pb2.ORDER_STATE_CANCELLED

@@ -8,8 +8,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.registry.v1 import registry_pb2
 from venuemesh.tradeflow.v1 import accounts_pb2, orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
-from core.inspector.account_reports import READY, TRADE_FLOW, AccountReports, state_name
-from core.inspector.venue_processes import VenueProcesses
+from core.inspector.account_reports import READY, AccountReports, state_name
+from core.inspector.venue_processes import TRADE_FLOW, VenueProcesses
 from kit.base.clock import SystemClock
 from kit.base.errors import UnknownService
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from venuemesh.tradeflow.v1 import signed_pb2
 
 from kit.base import telemetry
-from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.errors import VenuemeshError
 from kit.execution.context import AccountContext
 from kit.execution.journal.records import FencingRecord
@@ -86,6 +86,11 @@ class DeadManSwitch:
     def is_armed(self) -> bool:
         """Whether there was a heartbeat, in this run or before."""
         return self.last.armed
+
+    @property
+    def span_ms(self) -> int:
+        """The silence after which it fires."""
+        return self._span_ns // NANOSECONDS_PER_MILLISECOND
 
     def record_of(self, heartbeat: signed_pb2.HeartbeatRequest) -> FencingRecord:
         """Return the record of a heartbeat that is received now."""

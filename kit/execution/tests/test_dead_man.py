@@ -29,6 +29,7 @@ def test_silent_authority_cancels_all_until_a_heartbeat():
         account.client.failures = 3
         await found.until(lambda: order.is_final, 30)
         assert account.message().dead_man_fired
+        assert account.message().dead_man_ms == 5_000
         with pytest.raises(AccountNotReady, match="heartbeat"):
             account.check_ready()
         await account.heartbeat(heartbeat(account, 3))

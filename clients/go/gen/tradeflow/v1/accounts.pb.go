@@ -106,8 +106,11 @@ type Account struct {
 	ReconciledFills uint64 `protobuf:"varint,8,opt,name=reconciled_fills,json=reconciledFills,proto3" json:"reconciled_fills,omitempty"`
 	// All fills before this time are known, ns since the Unix epoch; 0: they were never compared.
 	FillsKnownUntilNs int64 `protobuf:"fixed64,9,opt,name=fills_known_until_ns,json=fillsKnownUntilNs,proto3" json:"fills_known_until_ns,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Silence of the order authority, ms, after which entries are cancelled. An authority sends
+	// several heartbeats in this time.
+	DeadManMs     uint32 `protobuf:"varint,10,opt,name=dead_man_ms,json=deadManMs,proto3" json:"dead_man_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Account) Reset() {
@@ -199,6 +202,13 @@ func (x *Account) GetReconciledFills() uint64 {
 func (x *Account) GetFillsKnownUntilNs() int64 {
 	if x != nil {
 		return x.FillsKnownUntilNs
+	}
+	return 0
+}
+
+func (x *Account) GetDeadManMs() uint32 {
+	if x != nil {
+		return x.DeadManMs
 	}
 	return 0
 }
@@ -372,7 +382,7 @@ var File_venuemesh_tradeflow_v1_accounts_proto protoreflect.FileDescriptor
 
 const file_venuemesh_tradeflow_v1_accounts_proto_rawDesc = "" +
 	"\n" +
-	"%venuemesh/tradeflow/v1/accounts.proto\x12\x16venuemesh.tradeflow.v1\x1a\x1bbuf/validate/validate.proto\"\xd7\x02\n" +
+	"%venuemesh/tradeflow/v1/accounts.proto\x12\x16venuemesh.tradeflow.v1\x1a\x1bbuf/validate/validate.proto\"\xf7\x02\n" +
 	"\aAccount\x12\x18\n" +
 	"\aaccount\x18\x01 \x01(\tR\aaccount\x12:\n" +
 	"\x05state\x18\x02 \x01(\x0e2$.venuemesh.tradeflow.v1.AccountStateR\x05state\x12\x16\n" +
@@ -383,7 +393,9 @@ const file_venuemesh_tradeflow_v1_accounts_proto_rawDesc = "" +
 	"\x05paper\x18\x06 \x01(\bR\x05paper\x12$\n" +
 	"\x0edead_man_fired\x18\a \x01(\bR\fdeadManFired\x12)\n" +
 	"\x10reconciled_fills\x18\b \x01(\x04R\x0freconciledFills\x12/\n" +
-	"\x14fills_known_until_ns\x18\t \x01(\x10R\x11fillsKnownUntilNs\"\x84\x01\n" +
+	"\x14fills_known_until_ns\x18\t \x01(\x10R\x11fillsKnownUntilNs\x12\x1e\n" +
+	"\vdead_man_ms\x18\n" +
+	" \x01(\rR\tdeadManMs\"\x84\x01\n" +
 	"\x13ListAccountsRequest\x12\x1d\n" +
 	"\x05venue\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05venue\x12%\n" +
 	"\tpage_size\x18\x02 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +

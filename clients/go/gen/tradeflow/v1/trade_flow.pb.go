@@ -1515,7 +1515,7 @@ const file_venuemesh_tradeflow_v1_trade_flow_proto_rawDesc = "" +
 	"difference\x18\a \x01(\v2\".venuemesh.tradeflow.v1.DifferenceH\x00R\n" +
 	"difference\x12;\n" +
 	"\aaccount\x18\b \x01(\v2\x1f.venuemesh.tradeflow.v1.AccountH\x00R\aaccountB\a\n" +
-	"\x05event2\xea\x16\n" +
+	"\x05event2\xec\x16\n" +
 	"\tTradeFlow\x12\x8f\x01\n" +
 	"\n" +
 	"PlaceOrder\x12).venuemesh.tradeflow.v1.PlaceOrderRequest\x1a*.venuemesh.tradeflow.v1.PlaceOrderResponse\"*\xca\xf3\x18\x02\x03\x05\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/v1/venues/{venue}/orders\x12\xa9\x01\n" +
@@ -1534,9 +1534,9 @@ const file_venuemesh_tradeflow_v1_trade_flow_proto_rawDesc = "" +
 	"\rListPositions\x12,.venuemesh.tradeflow.v1.ListPositionsRequest\x1a-.venuemesh.tradeflow.v1.ListPositionsResponse\",\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/venues/{venue}/positions\x90\x02\x01\x12\xae\x01\n" +
 	"\rListCashFlows\x12,.venuemesh.tradeflow.v1.ListCashFlowsRequest\x1a-.venuemesh.tradeflow.v1.ListCashFlowsResponse\"@\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x022\x120/v1/venues/{venue}/accounts/{account}/cash-flows\x90\x02\x01\x12\x96\x01\n" +
 	"\fListAccounts\x12+.venuemesh.tradeflow.v1.ListAccountsRequest\x1a,.venuemesh.tradeflow.v1.ListAccountsResponse\"+\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/venues/{venue}/accounts\x90\x02\x01\x12\xa6\x01\n" +
-	"\x10StreamExecutions\x12/.venuemesh.tradeflow.v1.StreamExecutionsRequest\x1a0.venuemesh.tradeflow.v1.StreamExecutionsResponse\"-\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/venues/{venue}/executions\x90\x02\x010\x01\x12\xa1\x01\n" +
-	"\tHeartbeat\x12(.venuemesh.tradeflow.v1.HeartbeatRequest\x1a).venuemesh.tradeflow.v1.HeartbeatResponse\"?\xca\xf3\x18\x01\x03\x82\xd3\xe4\x93\x024:\x01*\"//v1/venues/{venue}/accounts/{account}:heartbeat\x12\xa6\x01\n" +
-	"\fFenceEntries\x12+.venuemesh.tradeflow.v1.FenceEntriesRequest\x1a,.venuemesh.tradeflow.v1.FenceEntriesResponse\";\xca\xf3\x18\x01\x03\x82\xd3\xe4\x93\x020:\x01*\"+/v1/venues/{venue}/accounts/{account}:fenceBHZFgithub.com/venuemesh/venuemesh/clients/go/gen/tradeflow/v1;tradeflowv1b\x06proto3"
+	"\x10StreamExecutions\x12/.venuemesh.tradeflow.v1.StreamExecutionsRequest\x1a0.venuemesh.tradeflow.v1.StreamExecutionsResponse\"-\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/venues/{venue}/executions\x90\x02\x010\x01\x12\xa2\x01\n" +
+	"\tHeartbeat\x12(.venuemesh.tradeflow.v1.HeartbeatRequest\x1a).venuemesh.tradeflow.v1.HeartbeatResponse\"@\xca\xf3\x18\x02\x03\x05\x82\xd3\xe4\x93\x024:\x01*\"//v1/venues/{venue}/accounts/{account}:heartbeat\x12\xa7\x01\n" +
+	"\fFenceEntries\x12+.venuemesh.tradeflow.v1.FenceEntriesRequest\x1a,.venuemesh.tradeflow.v1.FenceEntriesResponse\"<\xca\xf3\x18\x02\x03\x05\x82\xd3\xe4\x93\x020:\x01*\"+/v1/venues/{venue}/accounts/{account}:fenceBHZFgithub.com/venuemesh/venuemesh/clients/go/gen/tradeflow/v1;tradeflowv1b\x06proto3"
 
 var (
 	file_venuemesh_tradeflow_v1_trade_flow_proto_rawDescOnce sync.Once

@@ -45,9 +45,8 @@ const (
 //
 // Orders of one venue. Served by every venue process that has an account. Through the gateway,
 // the venue of the request names the process; in REST it is part of the path.
-// Each order is written to disk before it is sent, under an id made of the caller's request id. So
-// a request may be repeated and makes one order. An order whose outcome is not known is UNKNOWN,
-// and the venue is asked; the order is never sent again.
+// Each order is written to disk before it is sent, under an id made of the caller's request id: a
+// repeated request makes one order. An order of unknown outcome is UNKNOWN and never sent again.
 type TradeFlowClient interface {
 	// Places an order. Returns when the venue has answered: the order is REJECTED if the venue
 	// rejected it, and UNKNOWN if the outcome is not known. The same request id with the same content
@@ -102,9 +101,8 @@ type TradeFlowClient interface {
 	// Reports that the order authority is alive. After the first heartbeat, a silence longer than the
 	// setting dead_man_s cancels all entries. APPROVAL_REFUSED if the signature is not valid.
 	Heartbeat(ctx context.Context, in *HeartbeatRequest, opts ...grpc.CallOption) (*HeartbeatResponse, error)
-	// Makes approvals of entries void that were given before: their entry_fence is smaller. It is on
-	// disk when the call returns. Orders that were taken stay, and reductions, exits and cancels are
-	// not concerned. May be repeated. APPROVAL_REFUSED if the approval is not valid.
+	// Makes earlier approvals of entries void, which have a smaller entry_fence; on disk when the
+	// call returns. Orders stay; exits, cancels pass. APPROVAL_REFUSED if the approval is not valid.
 	FenceEntries(ctx context.Context, in *FenceEntriesRequest, opts ...grpc.CallOption) (*FenceEntriesResponse, error)
 }
 
@@ -311,9 +309,8 @@ func (c *tradeFlowClient) FenceEntries(ctx context.Context, in *FenceEntriesRequ
 //
 // Orders of one venue. Served by every venue process that has an account. Through the gateway,
 // the venue of the request names the process; in REST it is part of the path.
-// Each order is written to disk before it is sent, under an id made of the caller's request id. So
-// a request may be repeated and makes one order. An order whose outcome is not known is UNKNOWN,
-// and the venue is asked; the order is never sent again.
+// Each order is written to disk before it is sent, under an id made of the caller's request id: a
+// repeated request makes one order. An order of unknown outcome is UNKNOWN and never sent again.
 type TradeFlowServer interface {
 	// Places an order. Returns when the venue has answered: the order is REJECTED if the venue
 	// rejected it, and UNKNOWN if the outcome is not known. The same request id with the same content
@@ -368,9 +365,8 @@ type TradeFlowServer interface {
 	// Reports that the order authority is alive. After the first heartbeat, a silence longer than the
 	// setting dead_man_s cancels all entries. APPROVAL_REFUSED if the signature is not valid.
 	Heartbeat(context.Context, *HeartbeatRequest) (*HeartbeatResponse, error)
-	// Makes approvals of entries void that were given before: their entry_fence is smaller. It is on
-	// disk when the call returns. Orders that were taken stay, and reductions, exits and cancels are
-	// not concerned. May be repeated. APPROVAL_REFUSED if the approval is not valid.
+	// Makes earlier approvals of entries void, which have a smaller entry_fence; on disk when the
+	// call returns. Orders stay; exits, cancels pass. APPROVAL_REFUSED if the approval is not valid.
 	FenceEntries(context.Context, *FenceEntriesRequest) (*FenceEntriesResponse, error)
 	mustEmbedUnimplementedTradeFlowServer()
 }
