@@ -124,8 +124,10 @@ FROM process AS gateway
 COPY --from=gateway-packages /opt/venv /opt/venv
 COPY --from=studio /build/studio/dist ./studio/dist
 
-# The door for models.
+# The door for models, with the documents that they may read.
 FROM process AS mcp
+COPY docs/SCHEMA.md docs/STRATEGIES.md ./docs/
+COPY docs/strategies ./docs/strategies
 COPY --from=mcp-packages /opt/venv /opt/venv
 
 # The command line: export, import, order, status.

@@ -19,6 +19,7 @@ from benchmarks import (
     ledger,
     lifecycle,
     matching,
+    mcp,
     orders,
     path,
     playback,
@@ -53,6 +54,7 @@ BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "audit": audit.run,
     "audit-long": audit.run_long,
     "matching": matching.run,
+    "mcp": mcp.run,
     "startup": startup.run,
     "clone": clone.run,
 }

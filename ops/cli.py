@@ -33,6 +33,7 @@ COMMANDS = {
     "strategy": "find what is wrong with a strategy before it runs",
     "inspector": "the modes of the mesh, and what strategies hold",
     "risk": "check a policy, explain a verdict, compare the past with a policy",
+    "mcp": "give a program with a language model the tools of a mesh, over its standard streams",
     "export": "write recorded data to a Parquet or CSV file",
     "frames": "write recorded raw frames as a capture for up --replay",
     "import": "add a file of trades or candles to the record",

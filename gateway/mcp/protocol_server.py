@@ -20,9 +20,20 @@ from mcp_types import (
     INVALID_REQUEST,
     CallToolRequestParams,
     CallToolResult,
+    GetPromptRequestParams,
+    GetPromptResult,
+    ListPromptsResult,
+    ListResourcesResult,
     ListToolsResult,
     PaginatedRequestParams,
+    Prompt,
+    PromptArgument,
+    PromptMessage,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    Resource,
     TextContent,
+    TextResourceContents,
     ToolAnnotations,
 )
 from mcp_types import Tool as ListedTool
@@ -30,6 +41,7 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway import openapi, service_contracts
+from gateway.mcp import guides, tasks
 from gateway.mcp.arguments import ArgumentRules
 from gateway.mcp.call_errors import InvalidCall
 from gateway.mcp.gateway_client import GatewayClient
@@ -42,6 +54,7 @@ from kit.base.access.call_guard import CallGuard, GuardedMethod, current_caller
 from kit.base.access.roles import Role
 from kit.base.clock import SystemClock
 from kit.base.errors import VenuemeshError
+from kit.base.suggestions import did_you_mean
 from kit.base.version import VERSION
 
 NAME = "venuemesh"
@@ -101,6 +114,10 @@ class ProtocolServer:
             get_tool_input_schema=self._input_schema,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
+            on_list_resources=_list_resources,
+            on_read_resource=_read_resource,
+            on_list_prompts=_list_prompts,
+            on_get_prompt=_get_prompt,
         )
         self._manager = StreamableHTTPSessionManager(
             server, json_response=True, stateless=True, max_request_body_size=BODY_BYTES_MAX
@@ -197,6 +214,51 @@ class _HttpServer(uvicorn.Server):
 
     def drain(self) -> None:
         self.should_exit = True
+
+
+async def _list_resources(
+    context: Any, params: PaginatedRequestParams | None
+) -> ListResourcesResult:
+    found = guides.guides().values()
+    return ListResourcesResult(
+        resources=[
+            Resource(uri=one.uri, name=one.title, title=one.title, mime_type=guides.MARKDOWN)
+            for one in found
+        ]
+    )
+
+
+async def _read_resource(context: Any, params: ReadResourceRequestParams) -> ReadResourceResult:
+    found = guides.guides()
+    uri = str(params.uri)[: guides.URI_LENGTH_MAX]
+    with _protocol_errors():
+        if uri not in found:
+            raise InvalidCall(f"there is no resource {uri!r}{did_you_mean(uri, found)}")
+    content = TextResourceContents(uri=uri, mime_type=guides.MARKDOWN, text=found[uri].read())
+    return ReadResourceResult(contents=[content])
+
+
+async def _list_prompts(context: Any, params: PaginatedRequestParams | None) -> ListPromptsResult:
+    return ListPromptsResult(
+        prompts=[
+            Prompt(
+                name=task.name,
+                title=task.title,
+                arguments=[
+                    PromptArgument(name=name, description=text, required=True)
+                    for name, text in task.required.items()
+                ],
+            )
+            for task in tasks.TASKS.values()
+        ]
+    )
+
+
+async def _get_prompt(context: Any, params: GetPromptRequestParams) -> GetPromptResult:
+    with _protocol_errors():
+        text = tasks.text_of(params.name, params.arguments or {})
+    content = TextContent(type="text", text=text)
+    return GetPromptResult(messages=[PromptMessage(role="user", content=content)])
 
 
 @contextmanager

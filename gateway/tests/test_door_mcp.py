@@ -192,6 +192,22 @@ async def test_what_is_no_request_gets_the_error_of_the_protocol(venue, door, ur
     assert answer["error"]["code"] == code
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_documents_and_tasks_are_there(venue, door, url, era):
+    async with model(url, door.token(Role.VIEWER), era) as client:
+        uri = "venuemesh://runbooks/gaps-frequent"
+        assert uri in {one.uri for one in (await client.list_resources()).resources}
+        (content,) = (await client.read_resource(uri)).contents
+        assert content.text.startswith("# ")
+        assert len((await client.list_prompts()).prompts) == 3
+        prompt = await client.get_prompt("investigate_gap", {"venue": "kraken"})
+        assert "kraken" in prompt.messages[0].content.text
+        with pytest.raises(MCPError, match="there is no resource"):
+            await client.read_resource("venuemesh://runbooks/../../etc/passwd")
+        with pytest.raises(MCPError, match="there is no prompt"):
+            await client.get_prompt("nothing")
+
+
 async def test_there_is_no_stream_to_open_and_no_session_to_end(venue, door, url):
     headers = HEADERS | {"authorization": f"Bearer {door.token(Role.VIEWER)}"}
     async with aiohttp.ClientSession(headers=headers) as client:
