@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from venuemesh.inspector.v1 import inspector_pb2
+from venuemesh.inspector.v1 import inspector_pb2, risk_reports_pb2
 
 from core.inspector import risk_facts
 from core.inspector.account_reconciler import AccountReconciler
@@ -23,7 +23,7 @@ from core.inspector.policy_reloader import PolicyFile, PolicyReloader
 from core.inspector.position_closer import PositionCloser
 from core.inspector.position_opener import PositionOpener
 from core.inspector.risk_rules import RiskRules
-from core.inspector.service import InspectorServicer
+from core.inspector.service import InspectorServicer, RiskReportsServicer
 from core.inspector.settings import InspectorSettings
 from core.inspector.stop_monitor import StopMonitor
 from core.inspector.submission_sender import SubmissionSender
@@ -109,7 +109,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     servicer = InspectorServicer(database, rules, active, changes, manual, closer)
     metrics = _metrics(runtime.meter, active, closer, unprotected)
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
-    runtime.serve(inspector_pb2.DESCRIPTOR, "Inspector", servicer)
+    _serve(runtime, servicer, RiskReportsServicer(database, rules, venues.price_cache))
     runtime.run_task("instruments", venues.instruments.run)
     runtime.run_task("prices", after_migration(venues.price_cache.run))
     runtime.run_task("metrics", after_migration(lambda: metrics.run(database, mesh.world, clock)))
@@ -139,6 +139,11 @@ def _rules(
     rules = RiskRules(file.policy, mesh.world, approval_ns, venues.instrument, clock, prices.find)
     prices.is_needed = lambda: Need.PRICES in rules.policy.needs
     return rules
+
+
+def _serve(runtime: Runtime, servicer: InspectorServicer, reports: RiskReportsServicer) -> None:
+    runtime.serve(inspector_pb2.DESCRIPTOR, "Inspector", servicer)
+    runtime.serve(risk_reports_pb2.DESCRIPTOR, "RiskReports", reports)
 
 
 async def _begin(policy: PolicyReloader, sender: SubmissionSender) -> None:

@@ -19,6 +19,8 @@ FRESH_NS = NANOSECONDS_PER_SECOND // 4
 """Before a decision on an order, a younger price is not requested again."""
 ANSWER_SECONDS_MAX = 0.25
 """How long the decision on an order waits for the price of its instrument."""
+SHOWN_NS = 30 * NANOSECONDS_PER_SECOND
+"""How long the prices of open instruments are requested after somebody has read exposures."""
 
 OpenInstruments = Callable[[], Awaitable[Iterable[InstrumentKey]]]
 """Returns the instruments with positions or open entries. Raises StoreUnavailable."""
@@ -33,7 +35,7 @@ class BestPriceSource(Protocol):
 
 class PriceCache:
     """Reference prices for the limits of a policy. Without a limit that needs prices, it requests
-    none."""
+    none, unless somebody reads exposures."""
 
     def __init__(self, source: BestPriceSource, clock: Clock) -> None:
         self._source = source
@@ -41,6 +43,7 @@ class PriceCache:
         self._kept: dict[InstrumentKey, ReferencePrice] = {}
         self.is_needed: Callable[[], bool] = lambda: False
         self.open_instruments: OpenInstruments = _no_instruments
+        self._shown_time_ns = 0
 
     def find(self, venue: str, symbol: str) -> ReferencePrice | None:
         """The newest price; None if it is unknown or too old."""
@@ -48,6 +51,10 @@ class PriceCache:
         # After the clock was set back, an old price stays old.
         is_new = kept is not None and abs(self._clock.time_ns() - kept.time_ns) <= KEPT_NS
         return kept if is_new else None
+
+    def show(self) -> None:
+        """Request the prices of open instruments for a while: somebody reads exposures."""
+        self._shown_time_ns = self._clock.time_ns()
 
     async def refresh(self, venue: str, symbol: str) -> None:
         """Request the current price before a decision on an order. Waits up to
@@ -67,7 +74,8 @@ class PriceCache:
         forever."""
         wanted: Iterable[InstrumentKey] = ()
         while True:
-            if self.is_needed():
+            is_shown = abs(self._clock.time_ns() - self._shown_time_ns) <= SHOWN_NS
+            if is_shown or self.is_needed():
                 # While the database is unreachable, keep the former list.
                 with suppress(StoreUnavailable):
                     wanted = await self.open_instruments()

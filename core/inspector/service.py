@@ -1,16 +1,33 @@
-"""Inspector over gRPC."""
+"""Inspector and RiskReports over gRPC."""
 
 from typing import Any
 
 import grpc
-from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc, reconciliations_pb2
+from venuemesh.inspector.v1 import (
+    inspector_pb2,
+    inspector_pb2_grpc,
+    reconciliations_pb2,
+    risk_reports_pb2,
+    risk_reports_pb2_grpc,
+)
 
-from core.inspector import entry_fences, modes, positions, reconciliation_store, reduction_queue
+from core.inspector import (
+    entry_fences,
+    modes,
+    pending_submissions,
+    positions,
+    protections,
+    reconciliation_store,
+    reduction_queue,
+    risk_reports,
+    verdict_reports,
+)
 from core.inspector.active_process import ActiveProcess
 from core.inspector.manual_orders import Answer, ManualOrders
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.position_closer import PositionCloser
 from core.inspector.positions import Position
+from core.inspector.price_cache import PriceCache
 from core.inspector.risk_rules import RiskRules
 from kit.accounting.amounts import plain
 from kit.base.access.call_guard import current_caller
@@ -116,6 +133,51 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
         except LeaseLost as error:
             raise ServiceUnavailable(str(error)) from None
         return inspector_pb2.SubmitManualOrdersResponse(results=map(_result, answers))
+
+
+class RiskReportsServicer(risk_reports_pb2_grpc.RiskReportsServicer):
+    """Serves reports of limits, exposures, stops and verdicts."""
+
+    def __init__(self, database: Database, rules: RiskRules, prices: PriceCache) -> None:
+        self._database = database
+        self._rules = rules
+        self._prices = prices
+
+    async def ListLimits(
+        self, request: risk_reports_pb2.ListLimitsRequest, context: Context
+    ) -> risk_reports_pb2.ListLimitsResponse:
+        return await risk_reports.list_limits(self._database, self._rules, request)
+
+    async def ListExposures(
+        self, request: risk_reports_pb2.ListExposuresRequest, context: Context
+    ) -> risk_reports_pb2.ListExposuresResponse:
+        self._prices.show()
+        return await risk_reports.list_exposures(self._database, self._rules, request)
+
+    async def ListProtections(
+        self, request: risk_reports_pb2.ListProtectionsRequest, context: Context
+    ) -> risk_reports_pb2.ListProtectionsResponse:
+        async with self._database.transaction() as connection:
+            found = await protections.load(connection)
+        page, token = page_of(
+            request, found, lambda one: [one.venue, one.account, one.symbol, one.strategy]
+        )
+        return risk_reports_pb2.ListProtectionsResponse(protections=page, next_page_token=token)
+
+    async def ListVerdicts(
+        self, request: risk_reports_pb2.ListVerdictsRequest, context: Context
+    ) -> risk_reports_pb2.ListVerdictsResponse:
+        return await verdict_reports.list_verdicts(self._database, request)
+
+    async def ListSubmissions(
+        self, request: risk_reports_pb2.ListSubmissionsRequest, context: Context
+    ) -> risk_reports_pb2.ListSubmissionsResponse:
+        async with self._database.transaction() as connection:
+            found = await pending_submissions.load(connection)
+        page, token = page_of(request, found, lambda one: [one.number])
+        return risk_reports_pb2.ListSubmissionsResponse(
+            submissions=[one.message for one in page], next_page_token=token
+        )
 
 
 def _strategy_position(position: Position, size: str) -> inspector_pb2.StrategyPosition:

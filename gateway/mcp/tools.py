@@ -24,7 +24,7 @@ TOOLSETS: Mapping[str, tuple[str, ...]] = {
     "market": ("MarketData", "Bars"),
     "history": ("History", "Repair"),
     "orders": ("TradeFlow",),
-    "risk": ("Inspector",),
+    "risk": ("Inspector", "RiskReports"),
     "strategy": ("Detector", "Advisor"),
     "ledger": ("Ledger",),
     "mesh": ("Registry", "Catalog", "Admin", "Audit", "Events", "Tokens"),

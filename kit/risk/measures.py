@@ -226,6 +226,12 @@ def net_exposure(context: EntryContext, scope: Scope) -> Measured:
     return _exposed(context, scope, net)
 
 
+def net_held(context: EntryContext, scope: Scope) -> Measured:
+    """The value of long positions less that of short ones, without entries that may still be
+    filled."""
+    return _exposed(context, scope, lambda sums: sums.held)
+
+
 def day_loss(context: EntryContext, scope: Scope) -> Measured:
     """What was lost since midnight UTC: realised, with fees and funding. 0 with a profit."""
     facts, valuation = context.facts, context.valuation

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 import msgspec
 
@@ -17,39 +18,47 @@ def of_policy(
     policy: Policy, facts: RiskFacts, losses: Mapping[str, Losses], now_ns: int
 ) -> Iterator[Observation]:
     """How everything stands that may set a mode. ``losses``: of each strategy."""
-    places = _places(facts, losses)
     for escalation in policy.escalations:
-        limits = policy.limits.get(escalation.limit, {})
-        if escalation.limit == "entries_per_minute_max" and policy.entries_per_minute_max:
-            limits = {**limits, "mesh": Decimal(policy.entries_per_minute_max)}
-        for scope, place in _scopes(places):
+        limits = limits_of(policy, escalation.limit)
+        for scope, place in all_scopes(facts, losses):
             limit = limit_of(limits, scope)
             if limit is None:
                 continue
-            context = EntryContext(
-                place,
-                True,
-                (),
-                now_ns,
-                _without_order(policy, facts, losses.get(place.strategy)),
-                policy.valuation,
-                policy.groups,
-                policy.maintenance_margin,
-            )
-            measured = escalation.rule.measure(context, scope)
+            own = msgspec.structs.replace(facts, losses=losses.get(place.strategy))
+            measured = escalation.rule.measure(without_order(policy, own, place, now_ns), scope)
             yield Observation(escalation, scope, measured.value, limit, measured.problem)
 
 
-def _without_order(policy: Policy, facts: RiskFacts, losses: Losses | None) -> RiskFacts:
-    """An order of no value changes nothing that is measured."""
-    return msgspec.structs.replace(
-        facts, notional=ZERO, notional_asset=policy.currency, order=None, losses=losses
+def limits_of(policy: Policy, name: str) -> Mapping[str, Decimal]:
+    """The limits of a name, by the key of their scope."""
+    limits = policy.limits.get(name, {})
+    if name == "entries_per_minute_max" and policy.entries_per_minute_max:
+        limits = {**limits, "mesh": Decimal(policy.entries_per_minute_max)}
+    return limits
+
+
+def without_order(policy: Policy, facts: RiskFacts, place: Place, now_ns: int) -> EntryContext:
+    """What is measured in a place between two orders: one of no value changes nothing."""
+    facts = msgspec.structs.replace(
+        facts, notional=ZERO, notional_asset=policy.currency, order=None
+    )
+    return EntryContext(
+        place,
+        True,
+        (),
+        now_ns,
+        facts,
+        policy.valuation,
+        policy.groups,
+        policy.maintenance_margin,
     )
 
 
-def all_scopes(facts: RiskFacts) -> Iterator[tuple[Scope, Place]]:
+def all_scopes(
+    facts: RiskFacts, losses: Mapping[str, Losses] = MappingProxyType({})
+) -> Iterator[tuple[Scope, Place]]:
     """Each scope that has a mode and anything in it, with a place that names it alone."""
-    yield from _scopes(_places(facts, {}))
+    yield from _scopes(_places(facts, losses))
 
 
 def _places(facts: RiskFacts, losses: Mapping[str, Losses]) -> list[Place]:

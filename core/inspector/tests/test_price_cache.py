@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from core.inspector.price_cache import ASK_AGAIN_SECONDS, FRESH_NS, KEPT_NS, PriceCache
+from core.inspector.price_cache import ASK_AGAIN_SECONDS, FRESH_NS, KEPT_NS, SHOWN_NS, PriceCache
 from kit.base.errors import StoreUnavailable
 from kit.marketdata.clients.best_prices import BestPrices
 from kit.risk.facts import ReferencePrice
@@ -111,3 +111,28 @@ async def test_decision_does_not_wait_for_a_venue_that_does_not_answer(prices, b
     async with asyncio.timeout(5):
         await prices.refresh(*KEY)
     assert prices.find(*KEY) is None
+
+
+async def test_prices_of_open_instruments_are_asked_for_while_somebody_reads_exposures(
+    books, clock
+):
+    prices = PriceCache(books, clock)
+
+    async def open_instruments():
+        return [KEY]
+
+    prices.open_instruments = open_instruments
+    running = asyncio.create_task(prices.run())
+    await clock.advance(ASK_AGAIN_SECONDS)
+    assert books.asked == []
+    prices.show()
+    await clock.advance(ASK_AGAIN_SECONDS)
+    assert prices.find(*KEY) is not None
+    # A decision does not wait for them.
+    books.asked.clear()
+    await prices.refresh("binance", "ETHUSDT")
+    assert books.asked == []
+    clock.now_ns += SHOWN_NS
+    await clock.advance(ASK_AGAIN_SECONDS)
+    assert books.asked == []
+    running.cancel()
