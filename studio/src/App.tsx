@@ -17,6 +17,7 @@ import {
   useRoute,
   type WhyRoute,
 } from "./route";
+import { RiskPage } from "./risk/RiskPage";
 import { SessionMark } from "./session/SessionMark";
 import { ShortcutHelp } from "./ui/ShortcutHelp";
 import { type Shortcuts, useShortcuts } from "./ui/shortcuts";
@@ -27,6 +28,7 @@ const HOME: MarketRoute = { page: "market", venue: "", symbol: "", interval: "1m
 const ORDERS_HOME: OrdersRoute = { page: "orders", venue: "", account: "" };
 const CAPITAL_HOME: CapitalRoute = { page: "capital", venue: "", account: "" };
 const MESH: Route = { page: "mesh" };
+const RISK: Route = { page: "risk" };
 const WHY_HOME: WhyRoute = { page: "why", question: undefined };
 
 /** The frame of all pages: navigation and status. */
@@ -43,7 +45,8 @@ export function App() {
   };
   const shortcuts = useMemo(
     () => ({
-      ...keysTo({ m: market, d: dataOf(market), o: orders, c: capital, w: WHY_HOME, s: MESH }),
+      ...keysTo({ m: market, d: dataOf(market), o: orders, r: RISK, c: capital }),
+      ...keysTo({ w: WHY_HOME, s: MESH }),
       "?": toggleHelp,
     }),
     [market, orders, capital],
@@ -59,6 +62,7 @@ export function App() {
         <PageLink route={market} current={route.page === "market"} label="Market" />
         <PageLink route={data} current={route.page === "data"} label="Data" />
         <PageLink route={orders} current={route.page === "orders"} label="Orders" />
+        <PageLink route={RISK} current={route.page === "risk"} label="Risk" />
         <PageLink route={capital} current={route.page === "capital"} label="Capital" />
         <PageLink route={WHY_HOME} current={route.page === "why"} label="Why" />
         <PageLink route={MESH} current={route.page === "mesh"} label="Mesh" />
@@ -76,6 +80,7 @@ export function App() {
 
 function Page({ route }: { readonly route: Route }) {
   if (route.page === "mesh") return <MeshPage />;
+  if (route.page === "risk") return <RiskPage />;
   if (route.page === "orders") return <OrdersPage route={route} />;
   if (route.page === "capital") return <CapitalPage route={route} />;
   if (route.page === "why") return <WhyPage route={route} />;

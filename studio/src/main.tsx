@@ -5,6 +5,7 @@ import "./market/depth.css";
 import "./record/record.css";
 import "./orders/orders.css";
 import "./orders/ticket.css";
+import "./risk/risk.css";
 import "./capital/capital.css";
 import "./why/why.css";
 import "./mesh/mesh.css";

@@ -4,6 +4,7 @@ import { formatRoute, parseRoute, type Route } from "./route";
 
 test.each<[Route, string]>([
   [{ page: "mesh" }, "#/mesh"],
+  [{ page: "risk" }, "#/risk"],
   [
     { page: "market", venue: "binance", symbol: "BTCUSDT", interval: "5m" },
     "#/market/binance/BTCUSDT/5m",

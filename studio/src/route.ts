@@ -4,7 +4,12 @@ import { type Interval, isInterval } from "./market/intervals";
 
 /** The page that an address shows. Addresses can be shared. */
 export type Route =
-  { readonly page: "mesh" } | OrdersRoute | CapitalRoute | WhyRoute | InstrumentRoute;
+  | { readonly page: "mesh" }
+  | { readonly page: "risk" }
+  | OrdersRoute
+  | CapitalRoute
+  | WhyRoute
+  | InstrumentRoute;
 
 /** A page about one instrument. */
 export type InstrumentRoute = MarketRoute | DataRoute;
@@ -71,12 +76,12 @@ const INTERVAL_DEFAULT: Interval = "1m";
 
 /**
  * Reads "#/market/<venue>/<symbol>/<interval>", "#/data/<venue>/<symbol>",
- * "#/orders/<venue>/<account>", "#/capital/<venue>/<account>", "#/why/…" or "#/mesh". Any other
- * address is the market page.
+ * "#/orders/<venue>/<account>", "#/capital/<venue>/<account>", "#/why/…", "#/risk" or "#/mesh". Any
+ * other address is the market page.
  */
 export function parseRoute(hash: string): Route {
   const [, page, venue = "", symbol = "", interval = "", ...rest] = hash.split("/").map(decode);
-  if (page === "mesh") return { page };
+  if (page === "mesh" || page === "risk") return { page };
   if (page === "why") return { page, question: readQuestion([venue, symbol, interval, ...rest]) };
   if (page === "capital") return { page, venue, account: symbol };
   if (page === "orders") return { page, venue, account: symbol };
@@ -90,7 +95,7 @@ export function parseRoute(hash: string): Route {
 }
 
 export function formatRoute(route: Route): string {
-  if (route.page === "mesh") return "#/mesh";
+  if (route.page === "mesh" || route.page === "risk") return `#/${route.page}`;
   if (route.page === "why") {
     return ["#/why", ...questionParts(route.question).map(encode)].join("/");
   }

@@ -8,6 +8,7 @@ const SHORTCUTS: readonly [string, string][] = [
   ["m", "Market"],
   ["d", "Data"],
   ["o", "Orders"],
+  ["r", "Risk"],
   ["c", "Capital"],
   ["w", "Why"],
   ["s", "Mesh (services)"],
