@@ -8,7 +8,6 @@ import itertools
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,8 +24,9 @@ import redis
 from psycopg.conninfo import make_conninfo
 
 from ops.embedded import postgres, valkey
-from ops.embedded.server_command import LOOPBACK, ServerCommand
+from ops.embedded.server_command import ServerCommand
 from ops.embedded.store_passwords import StorePasswords
+from tests.support.free_ports import is_free
 from tests.support.workers import WORKER, WORKERS_MAX
 
 ROOT = Path(__file__).resolve().parent
@@ -163,17 +163,7 @@ def any_database_url(request: pytest.FixtureRequest) -> str:
 def free_port() -> int:
     """A free port of the loopback, which no connection gets meanwhile. The port plus 10000, for
     metrics, is free as well."""
-    return next(port for port in _ports if _is_free(port) and _is_free(port + 10_000))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
+    return next(port for port in _ports if is_free(port))
 
 
 def _answers(url: str) -> bool:

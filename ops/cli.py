@@ -7,6 +7,7 @@ Each command is a file in ops/commands with two functions: ``add_arguments(parse
 import argparse
 import importlib
 import json
+import signal
 import sys
 from collections.abc import Sequence
 from keyword import iskeyword
@@ -92,6 +93,9 @@ def _run(arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
         text = f"no command {name!r}{did_you_mean(name, COMMANDS)}; see ./venuemesh --help"
         raise UsageError(text)
+    if name in PASSED_ON:
+        # They start meshes, which end with them: kill ends them as Ctrl-C does.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     return int(load(name).run(parsed(name, rest)))
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ from kit.base.access.roles import Role
 from kit.base.access.tokens import MeshNames, TokenTerms
 from kit.base.clock import SystemClock
 from kit.base.directory import ServiceDirectory
-from kit.base.runtime import METRICS_PORT_OFFSET
 from kit.base.settings import MeshSettings
 from ops.embedded import envoy
+from tests.support.free_ports import is_free
 from tests.support.workers import WORKER, WORKERS_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,19 +172,8 @@ def listens(port: int) -> bool:
 def free_ports(count: int) -> list[int]:
     """Ports that are free, and whose metrics' ports are. Tests side by side have others."""
     own = PORTS[WORKER::WORKERS_MAX]
-    candidates = random.sample(own, len(own))
-    free = (port for port in candidates if _is_free(port) and _is_free(port + METRICS_PORT_OFFSET))
-    return [next(free) for _ in range(count)]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
+    free = filter(is_free, random.sample(own, len(own)))
+    return list(islice(free, count))
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,11 @@
 import inspect
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -100,6 +102,31 @@ def test_tests_pass_their_exit_code_on():
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"}
     done = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert done.returncode == 4
+
+
+@pytest.mark.parametrize("name", ["bench", "soak"])
+def test_kill_ends_what_starts_meshes_as_ctrl_c_does(name: str, monkeypatch):
+    ended = []
+
+    class Command:
+        def add_arguments(self, parser) -> None:
+            parser.add_argument("arguments", nargs="*")
+
+        def run(self, chosen) -> int:
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(60)
+            finally:
+                ended.append(chosen.arguments)
+            return 0
+
+    monkeypatch.setattr(cli, "load", lambda _name: Command())
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert cli.main([name, "lifecycle"]) == cli.EXIT_INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended == [["lifecycle"]]
 
 
 @pytest.mark.parametrize(

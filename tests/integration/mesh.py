@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,16 +24,17 @@ import redis
 from kit.base.access.local_tokens import command_token
 from kit.base.access.roles import CALLER_ROLES
 from kit.base.access.transport import target_options
+from kit.base.runtime import METRICS_PORT_OFFSET
 from ops.embedded import postgres, valkey
 from ops.embedded.store_passwords import OWNER, StorePasswords
 from ops.gateway import local_credentials
+from tests.support.free_ports import is_free
 from tests.support.workers import WORKER, WORKERS_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE_PORTS = range(10_120, 20_000, 40)
 """The ports and their metrics ports are below the ephemeral ports of the system, and above the last
 port that browsers refuse (10080)."""
-METRICS_PORT_OFFSET = 10_000
 START_SECONDS_MAX = 100.0
 STOP_SECONDS_MAX = 60.0
 CALL_SECONDS_MAX = 30.0
@@ -378,20 +378,9 @@ def free_base_port() -> int:
     rows = BASE_PORTS[WORKER::WORKERS_MAX]
     for number in random.sample(rows, len(rows)):
         row = range(number, number + BASE_PORTS.step)
-        if all(map(_is_free, (*row, *(port + METRICS_PORT_OFFSET for port in row)))):
+        if all(map(is_free, row)):
             return number
     raise AssertionError(f"no row of free ports from {BASE_PORTS.start} on")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-            probe.listen()
-        except OSError:
-            return False
-    return True
 
 
 def metadata(venue: str = VENUE) -> Sequence[tuple[str, str]]:
