@@ -30,7 +30,7 @@ from kit.base.clock import SystemClock
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.base.tracing.settings import TelemetrySettings
-from kit.execution.approval.keys import inspector_key
+from kit.execution.approval.keys import publish_inspector_key
 
 SERVICE_ID = "registry"
 
@@ -66,7 +66,7 @@ async def run(settings: GatewaySettings, mesh: MeshSettings) -> None:
     runtime.serve(catalog_pb2.DESCRIPTOR, "Catalog", CatalogServicer(catalog, activation))
     runtime.serve(tokens_pb2.DESCRIPTOR, "Tokens", TokensServicer(tokens, links))
     # Made here, because in containers no other process may write the folder of the keys.
-    inspector_key(Path(mesh.data_dir))
+    publish_inspector_key(Path(mesh.data_dir))
     runtime.answer_rest(UnroutedCallHandler(known.services))
     runtime.describe(contract.name for contract in known.services)
     runtime.run_task("leases", registry.run)

@@ -16,8 +16,8 @@ class InspectorSettings(msgspec.Struct, frozen=True, kw_only=True):
     each limit. Empty: in the worlds simulate and replay a policy that allows every instrument, in
     the world live one that allows none."""
     key_id: str = INSPECTOR_KEY_ID
-    """Id of its key in the approvers file, which real accounts need. The key is keys/inspector.key
-    in mesh.data_dir."""
+    """Id of its key in the approvers file, which real accounts need. The key is
+    keys/inspector/approval.key in mesh.data_dir, its public key keys/inspector.pub."""
     approval_seconds: float = 20.0
     """How long an approval is valid. At most orders.approval_validity_max_s."""
     lease_seconds: float = 5.0

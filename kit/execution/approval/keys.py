@@ -4,15 +4,17 @@ The approvers file lists each key with its role, accounts, epochs and end. It is
 the process runs, so that a key can be added, rotated or revoked without a restart. While the file
 cannot be read, none of its keys is accepted.
 
-The key of the inspector is a file in the mesh's data folder, readable by its owner only; the first
-process that needs it makes it. It approves orders in the worlds simulate and replay, and of paper
-accounts. Real accounts in the live world know it if it is in the approvers file.
+The key of the inspector is a file in the mesh's data folder, readable by its owner only, with the
+public key in a file of its own, which is all that venues need. The first process that needs them
+makes them. It approves orders in the worlds simulate and replay, and of paper accounts. Real
+accounts in the live world know it if it is in the approvers file.
 """
 
 import tomllib
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,13 +26,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import SettingError
 from kit.base.reloaded_file import ReloadedFile
-from kit.base.secret_files import make_secret
+from kit.base.secret_files import make_secret, write_secret
 from kit.base.settings import MeshSettings
 from kit.execution.approval.signing import MeshScope
 
 APPROVERS_FILE = Path("keys") / "approvers.toml"
 INSPECTOR_KEY_ID = "inspector"
-INSPECTOR_FILE = Path("keys") / "inspector.key"
+INSPECTOR_FILE = Path("keys") / "inspector" / "approval.key"
+INSPECTOR_PUBLIC_FILE = Path("keys") / "inspector.pub"
+"""In base64, as in the approvers file."""
+EARLIER_INSPECTOR_FILE = Path("keys") / "inspector.key"
+"""Where earlier versions had the private key."""
 INSPECTOR_LAST_EPOCH = (1 << 63) - 1
 NEVER_NS = (1 << 63) - 1
 KEY_BYTES = 32
@@ -124,13 +130,31 @@ def read_approvers(file: Path) -> Mapping[str, ApproverKey]:
 
 
 def inspector_key(data_dir: Path) -> Ed25519PrivateKey:
-    """Return the private key of the inspector."""
-    return _own_key(data_dir / INSPECTOR_FILE)
+    """Return the private key of the inspector. Raises OSError."""
+    file, earlier = data_dir / INSPECTOR_FILE, data_dir / EARLIER_INSPECTOR_FILE
+    if not file.exists():
+        with suppress(FileNotFoundError):
+            _make(file, earlier.read_bytes())
+        _make(file, Ed25519PrivateKey.generate().private_bytes_raw())
+        earlier.unlink(missing_ok=True)
+    return Ed25519PrivateKey.from_private_bytes(file.read_bytes())
+
+
+def publish_inspector_key(data_dir: Path) -> bytes:
+    """Write the public key of the inspector beside the approvers file, and return it. Raises
+    OSError."""
+    public = inspector_key(data_dir).public_key().public_bytes_raw()
+    write_secret(data_dir / INSPECTOR_PUBLIC_FILE, b64encode(public))
+    return public
 
 
 def own_approvers(data_dir: Path) -> Sequence[ApproverKey]:
-    """Return the key of the inspector as an approver of all accounts and epochs."""
-    public = inspector_key(data_dir).public_key()
+    """Return the key of the inspector as an approver of all accounts and epochs. Raises OSError."""
+    try:
+        raw = b64decode((data_dir / INSPECTOR_PUBLIC_FILE).read_bytes())
+    except FileNotFoundError:
+        raw = publish_inspector_key(data_dir)
+    public = Ed25519PublicKey.from_public_bytes(raw)
     accounts, last = frozenset({ALL_ACCOUNTS}), INSPECTOR_LAST_EPOCH
     return (ApproverKey(INSPECTOR_KEY_ID, public, "trade", accounts, 1, last, NEVER_NS),)
 
@@ -168,9 +192,8 @@ def _approver_key(approver: Approver) -> ApproverKey:
     )
 
 
-def _own_key(file: Path) -> Ed25519PrivateKey:
-    """Read a key, or make it. If another process was faster, its key is used."""
+def _make(file: Path, content: bytes) -> None:
+    """Write a key, unless it is there: if another process was faster, its key is used."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        make_secret(file, Ed25519PrivateKey.generate().private_bytes_raw())
-    return Ed25519PrivateKey.from_private_bytes(file.read_bytes())
+        make_secret(file, content)

@@ -1,7 +1,8 @@
 """The approvers file and the keys of the mesh itself."""
 
+import shutil
 import stat
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,11 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import SettingError
 from kit.execution.approval.keys import (
+    EARLIER_INSPECTOR_FILE,
     INSPECTOR_FILE,
     INSPECTOR_KEY_ID,
+    INSPECTOR_PUBLIC_FILE,
     ApproverKeys,
     inspector_key,
     own_approvers,
+    publish_inspector_key,
     read_approvers,
 )
 
@@ -134,6 +138,27 @@ def test_own_key_is_shared_and_readable_by_its_owner_only(tmp_path):
     file = tmp_path / INSPECTOR_FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(file.parent.iterdir()) == [file]
+    published = tmp_path / INSPECTOR_PUBLIC_FILE
+    assert b64decode(published.read_bytes()) == public
+    assert sorted(file.parent.parent.iterdir()) == [file.parent, published]
+
+
+def test_venues_need_the_public_key_only(tmp_path):
+    public = publish_inspector_key(tmp_path)
+    shutil.rmtree((tmp_path / INSPECTOR_FILE).parent)
+    (key,) = own_approvers(tmp_path)
+    assert key.public_key.public_bytes_raw() == public
+    assert not (tmp_path / INSPECTOR_FILE).exists()
+
+
+def test_the_key_of_an_earlier_version_is_kept_in_its_new_place(tmp_path):
+    key = Ed25519PrivateKey.generate()
+    earlier = tmp_path / EARLIER_INSPECTOR_FILE
+    earlier.parent.mkdir()
+    earlier.write_bytes(key.private_bytes_raw())
+    assert publish_inspector_key(tmp_path) == key.public_key().public_bytes_raw()
+    assert not earlier.exists()
+    assert inspector_key(tmp_path).private_bytes_raw() == key.private_bytes_raw()
 
 
 def test_own_key_is_known_only_where_it_is_accepted(tmp_path, file):
