@@ -6,6 +6,7 @@ entries, one commits and the other gets ``ConsumerPositionConflict``.
 """
 
 import asyncio
+import select
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
@@ -130,19 +131,7 @@ class Database:
         return self._metrics.call(POSTGRESQL, "transaction", psycopg.Error)
 
     async def _begin(self) -> Connection:
-        while self._idle:
-            connection = self._idle.pop()
-            try:
-                await connection.execute("BEGIN")
-            except psycopg.OperationalError:
-                # It was closed while idle: the server was restarted.
-                await connection.close()
-            except BaseException:
-                await connection.close()
-                raise
-            else:
-                return connection
-        connection = await self._connect()
+        connection = await self._take()
         try:
             await connection.execute("BEGIN")
         except BaseException:
@@ -151,7 +140,12 @@ class Database:
         return connection
 
     async def _take(self) -> Connection:
-        return self._idle.pop() if self._idle else await self._connect()
+        while self._idle:
+            connection = self._idle.pop()
+            if not _is_ended(connection):
+                return connection
+            await connection.close()
+        return await self._connect()
 
     async def _connect(self) -> Connection:
         connection = await connect(self._url)
@@ -246,6 +240,14 @@ async def connect(url: str) -> Connection:
 def _close_unused(making: asyncio.Future[Connection]) -> None:
     if not making.cancelled() and making.exception() is None:
         making.result().pgconn.finish()
+
+
+def _is_ended(connection: Connection) -> bool:
+    """Whether the server has ended an idle connection, as it does when it restarts."""
+    poll = select.poll()
+    # A server sends nothing between two statements but the reason and the end.
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def _roll_back(connection: Connection) -> None:

@@ -94,15 +94,16 @@ async def test_a_process_that_hangs_holds_positions_for_a_bounded_time(database,
         assert await load_positions(connection, "recorder") == {TRADES: Cursor(1, 6)}
 
 
-async def test_a_connection_that_died_while_idle_is_replaced(database, postgres_url):
-    async with database.transaction() as connection:
+@pytest.mark.parametrize("use", [Database.transaction, Database.reading])
+async def test_a_connection_that_died_while_idle_is_replaced(use, database, postgres_url):
+    async with use(database) as connection:
         await connection.execute("SELECT 1")
     async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as other:
         await other.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-    async with database.transaction() as connection:
+    async with use(database) as connection:
         assert await (await connection.execute("SELECT 1")).fetchone() == (1,)
 
 
