@@ -105,6 +105,7 @@ async def test_broken_connections_lose_and_double_nothing(rig: Rig) -> None:
             await rig.query(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " AND backend_type = 'client backend'"
             )
         await writing
         await rig.stored()

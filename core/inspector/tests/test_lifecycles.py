@@ -61,7 +61,8 @@ async def test_decision_becomes_a_group_of_signed_orders(rig):
     assert [one.side for one in contents] == [types_pb2.SIDE_BUY, *[types_pb2.SIDE_SELL] * 2]
     assert [one.stop_price for one in contents] == ["", "59000", "62000"]
     chain = [one for one in await rig.events() if one.lifecycle_id == event.lifecycle_id]
-    assert [list(one.cause_ids) for one in chain] == [[event.event_id], [chain[0].event_id]]
+    # More may follow: the clock runs on until the test has read them.
+    assert [list(one.cause_ids) for one in chain[:2]] == [[event.event_id], [chain[0].event_id]]
 
 
 HOLDS_POSITIONS = (

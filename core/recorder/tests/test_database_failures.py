@@ -90,7 +90,8 @@ def hang_up(connection, name):
     """End all other connections to the database."""
     connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE datname = %s AND pid <> pg_backend_pid()",
+        " WHERE datname = %s AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend'",
         [name],
     )
 

@@ -102,6 +102,7 @@ async def test_a_connection_that_died_while_idle_is_replaced(use, database, post
         await other.execute(
             "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
         )
     async with use(database) as connection:
         assert await (await connection.execute("SELECT 1")).fetchone() == (1,)
