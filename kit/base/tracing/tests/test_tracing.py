@@ -25,12 +25,13 @@ async def main():
     Runtime(ProcessIdentity("one", "one", "one", 1), MeshSettings(data_dir=sys.argv[2]))
 import asyncio
 asyncio.run(main())
-print([name for name in sys.modules if name.startswith("opentelemetry.")])
+print([name for name in sys.modules if name.startswith("opentelemetry.proto")])
 """
 
 
 @pytest.mark.parametrize("module", PROCESSES)
-def test_no_process_imports_opentelemetry_without_a_collector(module, tmp_path):
+def test_no_process_imports_the_format_of_traces_without_a_collector(module, tmp_path):
+    # redis imports the API of OpenTelemetry, 0.4 MB, where another package has brought it.
     command = [sys.executable, "-c", START, module, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
