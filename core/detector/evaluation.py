@@ -89,6 +89,10 @@ class RunningInstance(Protocol):
     async def explain(self, bar: bars_pb2.Bar | None) -> detector_pb2.ExplainResponse:
         """The scores after its newest bar, without its status."""
 
+    async def evaluations(self, after_time_ns: int) -> detector_pb2.GetEvaluationsResponse:
+        """What it has computed on its newest bars, without its status: on those that open after
+        this time."""
+
     def close(self) -> None:
         """It is not called again."""
 

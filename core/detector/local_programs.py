@@ -63,6 +63,10 @@ class LocalInstance:
         with _faults(self._terms.file):
             return self._hosted.explain(bar)
 
+    async def evaluations(self, after_time_ns: int) -> detector_pb2.GetEvaluationsResponse:
+        with _faults(self._terms.file):
+            return self._hosted.evaluations(after_time_ns)
+
     def close(self) -> None:
         pass
 

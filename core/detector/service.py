@@ -59,9 +59,17 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
                 status=_status(runner),
                 bar=runner.bar,
                 threshold=runner.terms.threshold,
-                position_size=format(runner.position, "f"),
+                position_size=format(runner.position, "f") if runner.bar else "",
             )
         )
+        return answer
+
+    async def GetEvaluations(
+        self, request: detector_pb2.GetEvaluationsRequest, context: Context
+    ) -> detector_pb2.GetEvaluationsResponse:
+        runner = self._chosen(request)
+        answer = await runner.evaluations(request.after_time_ns)
+        answer.status.CopyFrom(_status(runner))
         return answer
 
     async def ListRuns(
@@ -85,7 +93,9 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
         ]
         return detector_pb2.ListSeenPositionsResponse(positions=positions, next_page_token=token)
 
-    def _chosen(self, request: detector_pb2.ExplainRequest) -> StrategyRunner:
+    def _chosen(
+        self, request: detector_pb2.ExplainRequest | detector_pb2.GetEvaluationsRequest
+    ) -> StrategyRunner:
         for runner in self._manager.runners:
             name, venue, symbol = runner.key
             if (

@@ -123,6 +123,16 @@ class StrategyRunner:
             # The next bar raises the same error in the runner.
             return detector_pb2.ExplainResponse(abstains_because=str(error))
 
+    async def evaluations(self, after_time_ns: int) -> detector_pb2.GetEvaluationsResponse:
+        """What it has computed on its newest bars, without its status."""
+        if self._instance is None:
+            return detector_pb2.GetEvaluationsResponse()
+        try:
+            return await self._instance.evaluations(after_time_ns)
+        except (StrategyFault, EvaluationLost):
+            # The next bar raises the same error in the runner, whose state has the reason.
+            return detector_pb2.GetEvaluationsResponse()
+
     async def _follow(self) -> None:
         """Run from the stored state until an error."""
         stored = await self._load()

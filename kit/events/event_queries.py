@@ -1,5 +1,6 @@
 """Lists of stored events, page by page."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from venuemesh.events.v1 import event_pb2, events_pb2
@@ -18,7 +19,7 @@ _LIST = (
     "SELECT stream, sequence, stored_time_ns, body FROM events WHERE {conditions}"
     " ORDER BY {order} LIMIT %s"
 )
-_BY_TIME = "stored_time_ns, stream, sequence"
+_BY_TIME = ("stored_time_ns", "stream", "sequence")
 
 
 async def list_events(
@@ -27,15 +28,15 @@ async def list_events(
     """The page of a request. Raises BadRequest, BadPageToken and StoreUnavailable."""
     size = paging.page_size(request.page_size, PAGE_EVENTS, PAGE_EVENTS_MAX)
     conditions, arguments = _conditions(request)
-    is_of_stream = not (request.lifecycle_id or request.subject)
+    key = ("sequence",) if request.stream else _BY_TIME
     after = paging.read_token(request)
     if after is not None:
-        condition, position = _after(request, after, is_of_stream)
+        condition, position = _after(request, after, key)
         conditions.append(condition)
         arguments += position
-    query = _LIST.format(
-        conditions=" AND ".join(conditions), order="sequence" if is_of_stream else _BY_TIME
-    )
+    direction = " DESC" if request.newest_first else ""
+    order = ", ".join(f"{column}{direction}" for column in key)
+    query = _LIST.format(conditions=" AND ".join(conditions), order=order)
     async with database.transaction() as connection:
         rows = await connection.execute(query.encode(), [*arguments, size + 1])
         events = [
@@ -44,7 +45,7 @@ async def list_events(
     page = events[:size]
     token = ""
     if len(events) > size:
-        token = paging.make_token(request, _position(page[-1], is_of_stream))
+        token = paging.make_token(request, _position(page[-1], key))
     messages = [event.message() for event in page]
     return events_pb2.ListEventsResponse(events=messages, next_page_token=token)
 
@@ -85,23 +86,24 @@ def _conditions(request: events_pb2.ListEventsRequest) -> tuple[list[str], list[
     return list(found), list(found.values())
 
 
-def _position(event: LoggedEvent, is_of_stream: bool) -> paging.Position:
-    if is_of_stream:
+def _position(event: LoggedEvent, key: Sequence[str]) -> paging.Position:
+    if key is not _BY_TIME:
         return [event.sequence]
     return [event.stored_time_ns, stream_name(event.stream), event.sequence]
 
 
 def _after(
-    request: events_pb2.ListEventsRequest, position: paging.Position, is_of_stream: bool
+    request: events_pb2.ListEventsRequest, position: paging.Position, key: Sequence[str]
 ) -> tuple[str, paging.Position]:
     """The condition of what follows a position of a token, and its arguments."""
+    follows = "<" if request.newest_first else ">"
     match position:
-        case [int(sequence)] if is_of_stream and abs(sequence) <= INT64_MAX:
-            return "sequence > %s", position
+        case [int(sequence)] if key is not _BY_TIME and abs(sequence) <= INT64_MAX:
+            return f"sequence {follows} %s", position
         case [int(time_ns), str(name), int(sequence)] if (
-            not is_of_stream
+            key is _BY_TIME
             and name in map(stream_name, EVENT_STREAMS)
             and max(abs(time_ns), abs(sequence)) <= INT64_MAX
         ):
-            return f"({_BY_TIME}) > (%s, %s, %s)", position
+            return f"({', '.join(key)}) {follows} (%s, %s, %s)", position
     raise BadPageToken("page_token is not a page token", page_token=request.page_token)

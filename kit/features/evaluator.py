@@ -107,6 +107,12 @@ class Evaluator:
     def value(self, expression: Expression) -> Value:
         return self.results[self.places[expression]]
 
+    def place_of_part(self, part: Expression) -> int:
+        """The place in the results of an operand of an expression, or of an operand's one. Raises
+        KeyError."""
+        operands = map(self.place_of_part, part.operands)
+        return self._places[(part.name, part.parameters, part.source, *operands)]
+
     def save(self) -> SavedState:
         """Everything that the next values depend on."""
         return [list(self.results), [calculator.save() for calculator in self._calculators]]

@@ -12,6 +12,7 @@ from venuemesh.events.v1 import event_pb2, signals_pb2
 
 from kit.features.calculators import Value
 from kit.features.evaluator import FeatureBar
+from kit.features.expression import Expression
 from kit.features.market_inputs import MarketInputs
 from kit.strategy.loader import LoadedStrategy
 from kit.strategy.scores import Scores
@@ -106,6 +107,15 @@ class StrategyInstance:
         rules, exits = self._scores.rule_scores(), self._scores.exit_scores(1.0)
         flaw = "no bar has been seen yet" if bar is None else self._flaw(feature_bar(bar))
         return Explanation(rules, exits, self._scores.score(), flaw or self._objection())
+
+    def numbers(self) -> list[Value]:
+        """As ``Scores.numbers``, after the newest bar."""
+        return self._scores.numbers()
+
+    @property
+    def price_lines(self) -> list[Expression]:
+        """The last of the numbers."""
+        return self._scores.price_lines
 
     def save(self) -> bytes:
         evaluator, functions = self._scores.save()

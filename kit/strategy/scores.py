@@ -8,7 +8,10 @@ from venuemesh.events.v1 import signals_pb2
 from kit.features.calculators import Value
 from kit.features.evaluator import NUMBER_MAX, Evaluator, FeatureBar, Values
 from kit.features.expression import Expression
+from kit.features.price_lines import price_lines
 from kit.strategy.strategy import Condition, Exit, Rule, Strategy, explained
+
+PRICE_LINES_MAX = 12
 
 ConditionFunction = Callable[[FeatureBar], Value]
 
@@ -41,6 +44,9 @@ class Scores:
         ]
         self._vetoes = [(place, rule.name) for place, rule in rules if rule.veto]
         self._exits = [(self._place(one.condition), one) for one in strategy.exits]
+        expressions = [one for one in strategy.conditions if isinstance(one, Expression)]
+        lines = {self.evaluator.place_of_part(one): one for one in price_lines(expressions)}
+        self._lines = dict(list(lines.items())[:PRICE_LINES_MAX])
         self._quorum_weight = strategy.quorum * sum(rule.weight for rule in self._scored)
         # The text of an expression takes longer than its value.
         self._parts = {one: self._named_parts(one) for one in strategy.conditions}
@@ -85,6 +91,19 @@ class Scores:
     def value(self, expression: Expression) -> Value:
         return self._values[self.evaluator.places[expression]]
 
+    @property
+    def price_lines(self) -> list[Expression]:
+        """What its conditions compare with the price, in the unit of the price."""
+        return list(self._lines.values())
+
+    def numbers(self) -> list[Value]:
+        """The score, then of each rule its score, of a veto whether it forbids a signal, then of
+        each exit whether it closes a position, then the price lines."""
+        values = self._values
+        rules = [self._number(rule) for rule in self.strategy.rules]
+        exits = [values[place] for place, _ in self._exits]
+        return [self.score(), *rules, *exits, *(values[place] for place in self._lines)]
+
     def rule_scores(self) -> list[signals_pb2.RuleScore]:
         """The score of each rule, with its reason."""
         return list(map(self._rule_score, self.strategy.rules))
@@ -114,13 +133,20 @@ class Scores:
         return self._count + self._functions.index(condition)
 
     def _rule_score(self, rule: Rule) -> signals_pb2.RuleScore:
-        value = self._values[self._place(rule.condition)]
+        value = self._number(rule)
         said = signals_pb2.RuleScore(rule=rule.name, values=self._inputs(rule.condition))
         said.weight = 0.0 if rule.veto else rule.weight
         said.is_veto = rule.veto and bool(value)
         if value is not None:
-            said.score = 0.0 if rule.veto else max(-1.0, min(1.0, float(value))) * rule.score
+            said.score = 0.0 if rule.veto else value
         return said
+
+    def _number(self, rule: Rule) -> Value:
+        """Its score; of a veto whether it forbids a signal."""
+        value = self._values[self._place(rule.condition)]
+        if value is None or rule.veto:
+            return value and bool(value)
+        return max(-1.0, min(1.0, float(value))) * rule.score
 
     def _exit_score(self, exit_rule: Exit, score: float) -> signals_pb2.RuleScore:
         value = self._values[self._place(exit_rule.condition)]

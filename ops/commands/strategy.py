@@ -180,10 +180,11 @@ async def _explain(stub: "Stub", chosen: argparse.Namespace) -> None:
         print_json(answer)
         return
     console().print(tables.strategies([answer.status]))
-    console().print(tables.rules(answer))
+    if answer.rules:
+        console().print(tables.rules(answer))
     score = f"{answer.score:g}" if answer.HasField("score") else "not known"
     reason = answer.abstains_because or "it may open a position"
-    position = answer.position_size
+    position = answer.position_size or "not known"
     console().print(f"score {score}, threshold {answer.threshold:g}, position {position}: {reason}")
 
 

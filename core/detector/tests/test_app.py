@@ -99,6 +99,8 @@ async def test_a_process_serves_its_strategies_and_publishes_their_signals(
         assert always.state == detector_pb2.STRATEGY_STATE_WAITING
 
         await until(lambda: rig.bars.followers)
+        unseen = await stub.Explain(detector_pb2.ExplainRequest(strategy="always"))
+        assert (unseen.position_size, unseen.HasField("bar")) == ("", False)
         for number in range(5):
             rig.bars.add(bar(number))
 
@@ -112,9 +114,20 @@ async def test_a_process_serves_its_strategies_and_publishes_their_signals(
         assert found.status.state == detector_pb2.STRATEGY_STATE_RUNNING
         assert (found.status.signals, found.position_size) == (2, "0")
         assert [rule.rule for rule in found.rules] == ["up"]
+        asked = detector_pb2.GetEvaluationsRequest(
+            strategy="always", after_time_ns=bar(2).open_time_ns
+        )
+        evaluated = await stub.GetEvaluations(asked)
+        assert evaluated.status.state == detector_pb2.STRATEGY_STATE_RUNNING
+        assert [(one.open_time_ns, one.score) for one in evaluated.evaluations] == [
+            (bar(number).open_time_ns, 1.0) for number in (3, 4)
+        ]
         for wrong in ({"strategy": "none"}, {"strategy": "always", "symbol": "ETHUSDT"}):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await stub.Explain(detector_pb2.ExplainRequest(**wrong))
+            assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.GetEvaluations(detector_pb2.GetEvaluationsRequest(**wrong))
             assert caught.value.code() == grpc.StatusCode.NOT_FOUND
             assert errors.reason_of(caught.value) == "UNKNOWN_STRATEGY"
     assert numbers(await rig.signals()) == [3, 4]

@@ -11,6 +11,7 @@ from venuemesh.detector.v1 import detector_pb2
 from venuemesh.events.v1 import signals_pb2
 
 from core.detector.evaluation import BarStep
+from core.detector.workers.evaluation_log import EvaluationLog
 from kit.features.market_inputs import InputRow
 from kit.strategy.instance import StrategyInstance, feature_bar
 from kit.strategy.loader import LoadedStrategy, line_in
@@ -59,7 +60,9 @@ class HostedInstance:
     def warm_up(self, steps: Sequence[BarStep]) -> None:
         for step in steps:
             with self._running(step):
-                self.instance.warm_up(self._seen(step))
+                bar = feature_bar(self._seen(step))
+                self.instance.warm_up_numbers(bar)
+                self._log.add(bar)
 
     def update(
         self, steps: Sequence[BarStep], position: Decimal
@@ -68,7 +71,9 @@ class HostedInstance:
         found: list[RaisedSignal] = []
         for place, step in enumerate(steps):
             with self._running(step):
-                signal = self.instance.observe(feature_bar(self._seen(step)), position)
+                bar = feature_bar(self._seen(step))
+                signal = self.instance.observe(bar, position)
+                self._log.add(bar)
                 if signal is not None:
                     found.append(RaisedSignal(place, signal))
         with self._running():
@@ -84,9 +89,14 @@ class HostedInstance:
                 abstains_because=found.abstains_because,
             )
 
+    def evaluations(self, after_time_ns: int) -> detector_pb2.GetEvaluationsResponse:
+        with self._running():
+            return self._log.list(after_time_ns)
+
     def _make(self) -> None:
         with self._running():
             self.instance = StrategyInstance(self.loaded, self._instrument)
+            self._log = EvaluationLog(self.instance)
 
     def _seen(self, step: BarStep) -> bars_pb2.Bar:
         inputs = self.instance.inputs

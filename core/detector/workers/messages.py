@@ -17,6 +17,7 @@ ANSWER_BYTES_MAX = 64 << 20
 STATE_BYTES_MAX = 1 << 20
 SIGNAL_BYTES_MAX = 256 << 10
 EXPLANATION_BYTES_MAX = 1 << 20
+EVALUATIONS_BYTES_MAX = 2 << 20
 REASON_CHARACTERS_MAX = 1_000
 SERIES_MAX = 1_000
 
@@ -90,13 +91,20 @@ class Explain(msgspec.Struct, frozen=True, tag=True):
     bar: bytes | None
 
 
+class ReadEvaluations(msgspec.Struct, frozen=True, tag=True):
+    """Return what was computed on the newest bars: Evaluations."""
+
+    instance: int
+    after_time_ns: int
+
+
 class Drop(msgspec.Struct, frozen=True, tag=True):
     """Forget an instance: Done."""
 
     instance: int
 
 
-Request: TypeAlias = LoadAll | Load | Begin | WarmUp | Update | Explain | Drop
+Request: TypeAlias = LoadAll | Load | Begin | WarmUp | Update | Explain | ReadEvaluations | Drop
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -139,6 +147,13 @@ class Explained(msgspec.Struct, frozen=True, tag=True):
     """ExplainResponse in protobuf."""
 
 
+class Evaluations(msgspec.Struct, frozen=True, tag=True):
+    """What was computed on the newest bars."""
+
+    answer: Annotated[bytes, Meta(max_length=EVALUATIONS_BYTES_MAX)]
+    """GetEvaluationsResponse in protobuf."""
+
+
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """The code of the strategy has raised an error. The instance is forgotten."""
 
@@ -149,8 +164,8 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     """The process is in no state to go on."""
 
 
-Answer: TypeAlias = Loaded | Begun | Done | Updated | Explained | Failed
-AnswerType = TypeVar("AnswerType", Loaded, Begun, Done, Updated, Explained)
+Answer: TypeAlias = Loaded | Begun | Done | Updated | Explained | Evaluations | Failed
+AnswerType = TypeVar("AnswerType", Loaded, Begun, Done, Updated, Explained, Evaluations)
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -16,10 +16,12 @@ from core.detector.workers.messages import (
     Begun,
     Done,
     Drop,
+    Evaluations,
     Explain,
     Explained,
     Failed,
     Loaded,
+    ReadEvaluations,
     Step,
     Update,
     Updated,
@@ -32,7 +34,7 @@ from kit.strategy.instance import BUY, CLOSE, FLAT, OPEN, SELL
 from kit.strategy.strategy import Instrument
 from kit.strategy.strategy_terms import StrategyTerms, signal_event
 
-Expected = TypeVar("Expected", Loaded, Begun, Done, Updated, Explained)
+Expected = TypeVar("Expected", Loaded, Begun, Done, Updated, Explained, Evaluations)
 Parsed = TypeVar("Parsed", bound=Message)
 
 
@@ -82,6 +84,17 @@ class RemoteInstance:
         if said.HasField("score"):
             answer.score = said.score
         return answer
+
+    async def evaluations(self, after_time_ns: int) -> detector_pb2.GetEvaluationsResponse:
+        request = ReadEvaluations(self._number, after_time_ns)
+        found = expected(await self._worker.ask(request), Evaluations, self._terms.file)
+        said = self._parsed(detector_pb2.GetEvaluationsResponse, found.answer)
+        counts = len(said.rules), len(said.exits), len(said.price_lines)
+        for one in said.evaluations:
+            if (len(one.rules), len(one.exits), len(one.price_lines)) != counts:
+                raise _wrong(self._terms.file, "an evaluation of other rules")
+        said.ClearField("status")
+        return said
 
     def close(self) -> None:
         self._worker.tell(Drop(self._number))

@@ -15,12 +15,14 @@ from core.detector.workers.messages import (
     Begun,
     Done,
     Drop,
+    Evaluations,
     Explain,
     Explained,
     Failed,
     Load,
     LoadAll,
     Loaded,
+    ReadEvaluations,
     Request,
     Source,
     Step,
@@ -89,6 +91,9 @@ class RequestHandler:
                 seen = None if bar is None else bars_pb2.Bar.FromString(bar)
                 answer = self._instances[number].explain(seen)
                 return Explained(answer.SerializeToString())
+            case ReadEvaluations(number, after_time_ns):
+                evaluated = self._instances[number].evaluations(after_time_ns)
+                return Evaluations(evaluated.SerializeToString())
             case Begin():
                 return self._begin(request)
             case Drop(number):

@@ -70,6 +70,14 @@ async def test_events_are_listed_by_stream_chain_and_subject(rig):
         assert await pages(stub, lifecycle_id=CHAIN, stream=LEDGER) == [made[:1]]
         assert await pages(stub, subject=subject_of(executions[3])) == [[executions[3]]]
         assert await pages(stub, subject="fill:nobody") == [[]]
+        newest_first = list(reversed(chain))
+        assert await pages(stub, lifecycle_id=CHAIN, page_size=3, newest_first=True) == [
+            newest_first[:3],
+            newest_first[3:],
+        ]
+        assert await pages(
+            stub, lifecycle_id=CHAIN, stream=EXECUTIONS, page_size=2, newest_first=True
+        ) == [[executions[4], executions[2]], [executions[0]]]
         response = await stub.ListEvents(events_pb2.ListEventsRequest(stream=LEDGER, page_size=1))
     (first,) = response.events
     assert first.position == event_pb2.EventPosition(stream=LEDGER, sequence=1)

@@ -76,6 +76,9 @@ async def test_a_process_makes_the_same_events_and_states(pool):
     )
     assert list(several.events) == [event for one in found for event in one.events]
     assert (await instance.explain(bar(5))).score == 1.0
+    evaluated = (await instance.evaluations(bar(3).open_time_ns)).evaluations
+    assert [one.open_time_ns for one in evaluated] == [bar(4).open_time_ns, bar(5).open_time_ns]
+    assert evaluated[1].score == 1.0
 
 
 async def test_other_market_data_keep_their_kinds_of_numbers(pool):

@@ -8,7 +8,7 @@ from venuemesh.detector.v1 import detector_pb2
 from venuemesh.events.v1 import signals_pb2
 
 from core.detector.evaluation import BarStep, StrategyFault
-from core.detector.workers.messages import Begun, Done, Explained, Failed, Updated
+from core.detector.workers.messages import Begun, Done, Evaluations, Explained, Failed, Updated
 from core.detector.workers.remote_instance import RemoteInstance
 from kit.strategy.instance import CLOSE, FLAT, OPEN
 from kit.strategy.strategy import Instrument
@@ -93,6 +93,20 @@ async def test_an_explanation_has_only_what_the_rules_say():
     forged = detector_pb2.ExplainResponse(threshold=9.0, position_size="9", score=0.5)
     found = await instance(Explained(forged.SerializeToString())).explain(None)
     assert (found.score, found.threshold, found.position_size) == (0.5, 0.0, "")
+
+
+async def test_evaluations_are_of_its_own_rules():
+    said = detector_pb2.GetEvaluationsResponse(
+        status=detector_pb2.StrategyStatus(strategy="another"),
+        rules=[detector_pb2.EvaluatedRule(rule="up")],
+        evaluations=[detector_pb2.Evaluation(rules=[detector_pb2.ComputedValue(value=1.0)])],
+    )
+    found = await instance(Evaluations(said.SerializeToString())).evaluations(0)
+    assert not found.HasField("status")
+    assert found.evaluations == said.evaluations
+    said.exits.append("over")
+    with pytest.raises(StrategyFault, match="an evaluation of other rules"):
+        await instance(Evaluations(said.SerializeToString())).evaluations(0)
 
 
 def test_market_data_that_do_not_exist_are_not_asked_for():

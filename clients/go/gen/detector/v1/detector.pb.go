@@ -636,8 +636,9 @@ type ExplainResponse struct {
 	// Why it opens no position on this bar. Empty: its rules open one, unless it has a position, or
 	// its newest signal is too young.
 	AbstainsBecause string `protobuf:"bytes,7,opt,name=abstains_because,json=abstainsBecause,proto3" json:"abstains_because,omitempty"`
-	// Size of its position in the instrument, by the fills of its own orders; negative if short.
-	// Decimal text.
+	// Size of its position in the instrument, by the fills of its own orders, at its newest bar;
+	// negative if short. Decimal text. Empty: not known, as it has seen no bar since the detector, or
+	// the strategy, was started or stopped.
 	PositionSize  string `protobuf:"bytes,8,opt,name=position_size,json=positionSize,proto3" json:"position_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -729,6 +730,364 @@ func (x *ExplainResponse) GetPositionSize() string {
 	return ""
 }
 
+// Request of GetEvaluations.
+type GetEvaluationsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the strategy.
+	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// Venue id. Empty: the first instrument of the strategy, by venue and symbol.
+	Venue string `protobuf:"bytes,2,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Native symbol. Empty: the first one of the venue.
+	Symbol string `protobuf:"bytes,3,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	// Only bars that open after this time, ns since the Unix epoch. 0: all.
+	AfterTimeNs   int64 `protobuf:"fixed64,4,opt,name=after_time_ns,json=afterTimeNs,proto3" json:"after_time_ns,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEvaluationsRequest) Reset() {
+	*x = GetEvaluationsRequest{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEvaluationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEvaluationsRequest) ProtoMessage() {}
+
+func (x *GetEvaluationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEvaluationsRequest.ProtoReflect.Descriptor instead.
+func (*GetEvaluationsRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GetEvaluationsRequest) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *GetEvaluationsRequest) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *GetEvaluationsRequest) GetSymbol() string {
+	if x != nil {
+		return x.Symbol
+	}
+	return ""
+}
+
+func (x *GetEvaluationsRequest) GetAfterTimeNs() int64 {
+	if x != nil {
+		return x.AfterTimeNs
+	}
+	return 0
+}
+
+// Response of GetEvaluations.
+type GetEvaluationsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The strategy and its state.
+	Status *StrategyStatus `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// Its rules, in the order of its file. Empty while its code is not loaded; see status.
+	Rules []*EvaluatedRule `protobuf:"bytes,2,rep,name=rules,proto3" json:"rules,omitempty"`
+	// Names of its exits, in the order of its file.
+	Exits []string `protobuf:"bytes,3,rep,name=exits,proto3" json:"exits,omitempty"`
+	// Expressions that its conditions compare with the price, for example "ema(close, 12)", in the
+	// unit of the price: up to 12.
+	PriceLines []string `protobuf:"bytes,4,rep,name=price_lines,json=priceLines,proto3" json:"price_lines,omitempty"`
+	// Oldest first.
+	Evaluations   []*Evaluation `protobuf:"bytes,5,rep,name=evaluations,proto3" json:"evaluations,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetEvaluationsResponse) Reset() {
+	*x = GetEvaluationsResponse{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetEvaluationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetEvaluationsResponse) ProtoMessage() {}
+
+func (x *GetEvaluationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetEvaluationsResponse.ProtoReflect.Descriptor instead.
+func (*GetEvaluationsResponse) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetEvaluationsResponse) GetStatus() *StrategyStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *GetEvaluationsResponse) GetRules() []*EvaluatedRule {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *GetEvaluationsResponse) GetExits() []string {
+	if x != nil {
+		return x.Exits
+	}
+	return nil
+}
+
+func (x *GetEvaluationsResponse) GetPriceLines() []string {
+	if x != nil {
+		return x.PriceLines
+	}
+	return nil
+}
+
+func (x *GetEvaluationsResponse) GetEvaluations() []*Evaluation {
+	if x != nil {
+		return x.Evaluations
+	}
+	return nil
+}
+
+// A rule whose scores are in each Evaluation.
+type EvaluatedRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the rule.
+	Rule string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	// Its weight in the score of the strategy. 0 of a veto.
+	Weight float64 `protobuf:"fixed64,2,opt,name=weight,proto3" json:"weight,omitempty"`
+	// Whether it can only forbid a signal.
+	IsVeto        bool `protobuf:"varint,3,opt,name=is_veto,json=isVeto,proto3" json:"is_veto,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EvaluatedRule) Reset() {
+	*x = EvaluatedRule{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EvaluatedRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EvaluatedRule) ProtoMessage() {}
+
+func (x *EvaluatedRule) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EvaluatedRule.ProtoReflect.Descriptor instead.
+func (*EvaluatedRule) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *EvaluatedRule) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *EvaluatedRule) GetWeight() float64 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *EvaluatedRule) GetIsVeto() bool {
+	if x != nil {
+		return x.IsVeto
+	}
+	return false
+}
+
+// What a strategy has computed on a bar.
+type Evaluation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Open time of the bar, ns since the Unix epoch.
+	OpenTimeNs int64 `protobuf:"fixed64,1,opt,name=open_time_ns,json=openTimeNs,proto3" json:"open_time_ns,omitempty"`
+	// End of the bar, ns since the Unix epoch.
+	CloseTimeNs int64 `protobuf:"fixed64,2,opt,name=close_time_ns,json=closeTimeNs,proto3" json:"close_time_ns,omitempty"`
+	// Weighted mean of the scores of the rules. Not set: too many rules abstain.
+	Score *float64 `protobuf:"fixed64,3,opt,name=score,proto3,oneof" json:"score,omitempty"`
+	// Of each rule its score, from -1 (sell) to 1 (buy); of a veto 1 if it forbids a signal, 0 if
+	// not. Not known: the rule abstains.
+	Rules []*ComputedValue `protobuf:"bytes,4,rep,name=rules,proto3" json:"rules,omitempty"`
+	// Of each exit 1 if it closes a position, 0 if not.
+	Exits []*ComputedValue `protobuf:"bytes,5,rep,name=exits,proto3" json:"exits,omitempty"`
+	// Of each of the price_lines its value.
+	PriceLines    []*ComputedValue `protobuf:"bytes,6,rep,name=price_lines,json=priceLines,proto3" json:"price_lines,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Evaluation) Reset() {
+	*x = Evaluation{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Evaluation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Evaluation) ProtoMessage() {}
+
+func (x *Evaluation) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Evaluation.ProtoReflect.Descriptor instead.
+func (*Evaluation) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Evaluation) GetOpenTimeNs() int64 {
+	if x != nil {
+		return x.OpenTimeNs
+	}
+	return 0
+}
+
+func (x *Evaluation) GetCloseTimeNs() int64 {
+	if x != nil {
+		return x.CloseTimeNs
+	}
+	return 0
+}
+
+func (x *Evaluation) GetScore() float64 {
+	if x != nil && x.Score != nil {
+		return *x.Score
+	}
+	return 0
+}
+
+func (x *Evaluation) GetRules() []*ComputedValue {
+	if x != nil {
+		return x.Rules
+	}
+	return nil
+}
+
+func (x *Evaluation) GetExits() []*ComputedValue {
+	if x != nil {
+		return x.Exits
+	}
+	return nil
+}
+
+func (x *Evaluation) GetPriceLines() []*ComputedValue {
+	if x != nil {
+		return x.PriceLines
+	}
+	return nil
+}
+
+// A number that a strategy computes.
+type ComputedValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Not set: not known, for example because too few bars have been seen.
+	Value         *float64 `protobuf:"fixed64,1,opt,name=value,proto3,oneof" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ComputedValue) Reset() {
+	*x = ComputedValue{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ComputedValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ComputedValue) ProtoMessage() {}
+
+func (x *ComputedValue) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ComputedValue.ProtoReflect.Descriptor instead.
+func (*ComputedValue) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ComputedValue) GetValue() float64 {
+	if x != nil && x.Value != nil {
+		return *x.Value
+	}
+	return 0
+}
+
 // A strategy began without the state of an earlier version.
 type StrategyRun struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -744,7 +1103,7 @@ type StrategyRun struct {
 
 func (x *StrategyRun) Reset() {
 	*x = StrategyRun{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[9]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -756,7 +1115,7 @@ func (x *StrategyRun) String() string {
 func (*StrategyRun) ProtoMessage() {}
 
 func (x *StrategyRun) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[9]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -769,7 +1128,7 @@ func (x *StrategyRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StrategyRun.ProtoReflect.Descriptor instead.
 func (*StrategyRun) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{9}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StrategyRun) GetOpenTimeNs() int64 {
@@ -806,7 +1165,7 @@ type SeenPosition struct {
 
 func (x *SeenPosition) Reset() {
 	*x = SeenPosition{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[10]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -818,7 +1177,7 @@ func (x *SeenPosition) String() string {
 func (*SeenPosition) ProtoMessage() {}
 
 func (x *SeenPosition) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[10]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -831,7 +1190,7 @@ func (x *SeenPosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeenPosition.ProtoReflect.Descriptor instead.
 func (*SeenPosition) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{10}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SeenPosition) GetOpenTimeNs() int64 {
@@ -867,7 +1226,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[11]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -879,7 +1238,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[11]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -892,7 +1251,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{11}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListRunsRequest) GetStrategy() string {
@@ -943,7 +1302,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[12]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1314,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[12]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1327,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{12}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListRunsResponse) GetRuns() []*StrategyRun {
@@ -1004,7 +1363,7 @@ type ListSeenPositionsRequest struct {
 
 func (x *ListSeenPositionsRequest) Reset() {
 	*x = ListSeenPositionsRequest{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[13]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1016,7 +1375,7 @@ func (x *ListSeenPositionsRequest) String() string {
 func (*ListSeenPositionsRequest) ProtoMessage() {}
 
 func (x *ListSeenPositionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[13]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1029,7 +1388,7 @@ func (x *ListSeenPositionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSeenPositionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSeenPositionsRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{13}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListSeenPositionsRequest) GetStrategy() string {
@@ -1080,7 +1439,7 @@ type ListSeenPositionsResponse struct {
 
 func (x *ListSeenPositionsResponse) Reset() {
 	*x = ListSeenPositionsResponse{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[14]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1451,7 @@ func (x *ListSeenPositionsResponse) String() string {
 func (*ListSeenPositionsResponse) ProtoMessage() {}
 
 func (x *ListSeenPositionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[14]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1464,7 @@ func (x *ListSeenPositionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSeenPositionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSeenPositionsResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{14}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListSeenPositionsResponse) GetPositions() []*SeenPosition {
@@ -1179,7 +1538,37 @@ const file_venuemesh_detector_v1_detector_proto_rawDesc = "" +
 	"\tthreshold\x18\x06 \x01(\x01R\tthreshold\x12)\n" +
 	"\x10abstains_because\x18\a \x01(\tR\x0fabstainsBecause\x12#\n" +
 	"\rposition_size\x18\b \x01(\tR\fpositionSizeB\b\n" +
-	"\x06_score\"p\n" +
+	"\x06_score\"\xa0\x01\n" +
+	"\x15GetEvaluationsRequest\x12#\n" +
+	"\bstrategy\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\x12\x1d\n" +
+	"\x05venue\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05venue\x12\x1f\n" +
+	"\x06symbol\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18@R\x06symbol\x12\"\n" +
+	"\rafter_time_ns\x18\x04 \x01(\x10R\vafterTimeNs\"\x8f\x02\n" +
+	"\x16GetEvaluationsResponse\x12=\n" +
+	"\x06status\x18\x01 \x01(\v2%.venuemesh.detector.v1.StrategyStatusR\x06status\x12:\n" +
+	"\x05rules\x18\x02 \x03(\v2$.venuemesh.detector.v1.EvaluatedRuleR\x05rules\x12\x14\n" +
+	"\x05exits\x18\x03 \x03(\tR\x05exits\x12\x1f\n" +
+	"\vprice_lines\x18\x04 \x03(\tR\n" +
+	"priceLines\x12C\n" +
+	"\vevaluations\x18\x05 \x03(\v2!.venuemesh.detector.v1.EvaluationR\vevaluations\"T\n" +
+	"\rEvaluatedRule\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x16\n" +
+	"\x06weight\x18\x02 \x01(\x01R\x06weight\x12\x17\n" +
+	"\ais_veto\x18\x03 \x01(\bR\x06isVeto\"\xb6\x02\n" +
+	"\n" +
+	"Evaluation\x12 \n" +
+	"\fopen_time_ns\x18\x01 \x01(\x10R\n" +
+	"openTimeNs\x12\"\n" +
+	"\rclose_time_ns\x18\x02 \x01(\x10R\vcloseTimeNs\x12\x19\n" +
+	"\x05score\x18\x03 \x01(\x01H\x00R\x05score\x88\x01\x01\x12:\n" +
+	"\x05rules\x18\x04 \x03(\v2$.venuemesh.detector.v1.ComputedValueR\x05rules\x12:\n" +
+	"\x05exits\x18\x05 \x03(\v2$.venuemesh.detector.v1.ComputedValueR\x05exits\x12E\n" +
+	"\vprice_lines\x18\x06 \x03(\v2$.venuemesh.detector.v1.ComputedValueR\n" +
+	"priceLinesB\b\n" +
+	"\x06_score\"4\n" +
+	"\rComputedValue\x12\x19\n" +
+	"\x05value\x18\x01 \x01(\x01H\x00R\x05value\x88\x01\x01B\b\n" +
+	"\x06_value\"p\n" +
 	"\vStrategyRun\x12 \n" +
 	"\fopen_time_ns\x18\x01 \x01(\x10R\n" +
 	"openTimeNs\x12%\n" +
@@ -1214,14 +1603,15 @@ const file_venuemesh_detector_v1_detector_proto_rawDesc = "" +
 	"\x16STRATEGY_STATE_WAITING\x10\x01\x12\x1a\n" +
 	"\x16STRATEGY_STATE_RUNNING\x10\x02\x12\x1a\n" +
 	"\x16STRATEGY_STATE_STOPPED\x10\x03\x12\x19\n" +
-	"\x15STRATEGY_STATE_FAILED\x10\x042\x8b\a\n" +
+	"\x15STRATEGY_STATE_FAILED\x10\x042\xb2\b\n" +
 	"\bDetector\x12\x8d\x01\n" +
 	"\x0eListStrategies\x12,.venuemesh.detector.v1.ListStrategiesRequest\x1a-.venuemesh.detector.v1.ListStrategiesResponse\"\x1e\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/strategies\x90\x02\x01\x12\x8a\x01\n" +
 	"\rStartStrategy\x12+.venuemesh.detector.v1.StartStrategyRequest\x1a,.venuemesh.detector.v1.StartStrategyResponse\"\x1e\xca\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/strategies\x12\x97\x01\n" +
 	"\fStopStrategy\x12*.venuemesh.detector.v1.StopStrategyRequest\x1a+.venuemesh.detector.v1.StopStrategyResponse\".\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/strategies/{strategy}:stop\x12\x8b\x01\n" +
 	"\bListRuns\x12&.venuemesh.detector.v1.ListRunsRequest\x1a'.venuemesh.detector.v1.ListRunsResponse\".\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/strategies/{strategy}/runs\x90\x02\x01\x12\xab\x01\n" +
 	"\x11ListSeenPositions\x12/.venuemesh.detector.v1.ListSeenPositionsRequest\x1a0.venuemesh.detector.v1.ListSeenPositionsResponse\"3\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02%\x12#/v1/strategies/{strategy}/positions\x90\x02\x01\x12\x8b\x01\n" +
-	"\aExplain\x12%.venuemesh.detector.v1.ExplainRequest\x1a&.venuemesh.detector.v1.ExplainResponse\"1\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02#\x12!/v1/strategies/{strategy}:explain\x90\x02\x01BFZDgithub.com/venuemesh/venuemesh/clients/go/gen/detector/v1;detectorv1b\x06proto3"
+	"\aExplain\x12%.venuemesh.detector.v1.ExplainRequest\x1a&.venuemesh.detector.v1.ExplainResponse\"1\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02#\x12!/v1/strategies/{strategy}:explain\x90\x02\x01\x12\xa4\x01\n" +
+	"\x0eGetEvaluations\x12,.venuemesh.detector.v1.GetEvaluationsRequest\x1a-.venuemesh.detector.v1.GetEvaluationsResponse\"5\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02'\x12%/v1/strategies/{strategy}/evaluations\x90\x02\x01BFZDgithub.com/venuemesh/venuemesh/clients/go/gen/detector/v1;detectorv1b\x06proto3"
 
 var (
 	file_venuemesh_detector_v1_detector_proto_rawDescOnce sync.Once
@@ -1236,7 +1626,7 @@ func file_venuemesh_detector_v1_detector_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_detector_v1_detector_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_venuemesh_detector_v1_detector_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_venuemesh_detector_v1_detector_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_venuemesh_detector_v1_detector_proto_goTypes = []any{
 	(StrategyState)(0),                // 0: venuemesh.detector.v1.StrategyState
 	(*StrategyStatus)(nil),            // 1: venuemesh.detector.v1.StrategyStatus
@@ -1248,43 +1638,56 @@ var file_venuemesh_detector_v1_detector_proto_goTypes = []any{
 	(*StopStrategyResponse)(nil),      // 7: venuemesh.detector.v1.StopStrategyResponse
 	(*ExplainRequest)(nil),            // 8: venuemesh.detector.v1.ExplainRequest
 	(*ExplainResponse)(nil),           // 9: venuemesh.detector.v1.ExplainResponse
-	(*StrategyRun)(nil),               // 10: venuemesh.detector.v1.StrategyRun
-	(*SeenPosition)(nil),              // 11: venuemesh.detector.v1.SeenPosition
-	(*ListRunsRequest)(nil),           // 12: venuemesh.detector.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),          // 13: venuemesh.detector.v1.ListRunsResponse
-	(*ListSeenPositionsRequest)(nil),  // 14: venuemesh.detector.v1.ListSeenPositionsRequest
-	(*ListSeenPositionsResponse)(nil), // 15: venuemesh.detector.v1.ListSeenPositionsResponse
-	nil,                               // 16: venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
-	(*v1.Bar)(nil),                    // 17: venuemesh.bars.v1.Bar
-	(*v11.RuleScore)(nil),             // 18: venuemesh.events.v1.RuleScore
+	(*GetEvaluationsRequest)(nil),     // 10: venuemesh.detector.v1.GetEvaluationsRequest
+	(*GetEvaluationsResponse)(nil),    // 11: venuemesh.detector.v1.GetEvaluationsResponse
+	(*EvaluatedRule)(nil),             // 12: venuemesh.detector.v1.EvaluatedRule
+	(*Evaluation)(nil),                // 13: venuemesh.detector.v1.Evaluation
+	(*ComputedValue)(nil),             // 14: venuemesh.detector.v1.ComputedValue
+	(*StrategyRun)(nil),               // 15: venuemesh.detector.v1.StrategyRun
+	(*SeenPosition)(nil),              // 16: venuemesh.detector.v1.SeenPosition
+	(*ListRunsRequest)(nil),           // 17: venuemesh.detector.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),          // 18: venuemesh.detector.v1.ListRunsResponse
+	(*ListSeenPositionsRequest)(nil),  // 19: venuemesh.detector.v1.ListSeenPositionsRequest
+	(*ListSeenPositionsResponse)(nil), // 20: venuemesh.detector.v1.ListSeenPositionsResponse
+	nil,                               // 21: venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
+	(*v1.Bar)(nil),                    // 22: venuemesh.bars.v1.Bar
+	(*v11.RuleScore)(nil),             // 23: venuemesh.events.v1.RuleScore
 }
 var file_venuemesh_detector_v1_detector_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.detector.v1.StrategyStatus.state:type_name -> venuemesh.detector.v1.StrategyState
 	1,  // 1: venuemesh.detector.v1.ListStrategiesResponse.strategies:type_name -> venuemesh.detector.v1.StrategyStatus
-	16, // 2: venuemesh.detector.v1.StartStrategyRequest.parameters:type_name -> venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
+	21, // 2: venuemesh.detector.v1.StartStrategyRequest.parameters:type_name -> venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
 	1,  // 3: venuemesh.detector.v1.ExplainResponse.status:type_name -> venuemesh.detector.v1.StrategyStatus
-	17, // 4: venuemesh.detector.v1.ExplainResponse.bar:type_name -> venuemesh.bars.v1.Bar
-	18, // 5: venuemesh.detector.v1.ExplainResponse.rules:type_name -> venuemesh.events.v1.RuleScore
-	18, // 6: venuemesh.detector.v1.ExplainResponse.exits:type_name -> venuemesh.events.v1.RuleScore
-	10, // 7: venuemesh.detector.v1.ListRunsResponse.runs:type_name -> venuemesh.detector.v1.StrategyRun
-	11, // 8: venuemesh.detector.v1.ListSeenPositionsResponse.positions:type_name -> venuemesh.detector.v1.SeenPosition
-	2,  // 9: venuemesh.detector.v1.Detector.ListStrategies:input_type -> venuemesh.detector.v1.ListStrategiesRequest
-	4,  // 10: venuemesh.detector.v1.Detector.StartStrategy:input_type -> venuemesh.detector.v1.StartStrategyRequest
-	6,  // 11: venuemesh.detector.v1.Detector.StopStrategy:input_type -> venuemesh.detector.v1.StopStrategyRequest
-	12, // 12: venuemesh.detector.v1.Detector.ListRuns:input_type -> venuemesh.detector.v1.ListRunsRequest
-	14, // 13: venuemesh.detector.v1.Detector.ListSeenPositions:input_type -> venuemesh.detector.v1.ListSeenPositionsRequest
-	8,  // 14: venuemesh.detector.v1.Detector.Explain:input_type -> venuemesh.detector.v1.ExplainRequest
-	3,  // 15: venuemesh.detector.v1.Detector.ListStrategies:output_type -> venuemesh.detector.v1.ListStrategiesResponse
-	5,  // 16: venuemesh.detector.v1.Detector.StartStrategy:output_type -> venuemesh.detector.v1.StartStrategyResponse
-	7,  // 17: venuemesh.detector.v1.Detector.StopStrategy:output_type -> venuemesh.detector.v1.StopStrategyResponse
-	13, // 18: venuemesh.detector.v1.Detector.ListRuns:output_type -> venuemesh.detector.v1.ListRunsResponse
-	15, // 19: venuemesh.detector.v1.Detector.ListSeenPositions:output_type -> venuemesh.detector.v1.ListSeenPositionsResponse
-	9,  // 20: venuemesh.detector.v1.Detector.Explain:output_type -> venuemesh.detector.v1.ExplainResponse
-	15, // [15:21] is the sub-list for method output_type
-	9,  // [9:15] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	22, // 4: venuemesh.detector.v1.ExplainResponse.bar:type_name -> venuemesh.bars.v1.Bar
+	23, // 5: venuemesh.detector.v1.ExplainResponse.rules:type_name -> venuemesh.events.v1.RuleScore
+	23, // 6: venuemesh.detector.v1.ExplainResponse.exits:type_name -> venuemesh.events.v1.RuleScore
+	1,  // 7: venuemesh.detector.v1.GetEvaluationsResponse.status:type_name -> venuemesh.detector.v1.StrategyStatus
+	12, // 8: venuemesh.detector.v1.GetEvaluationsResponse.rules:type_name -> venuemesh.detector.v1.EvaluatedRule
+	13, // 9: venuemesh.detector.v1.GetEvaluationsResponse.evaluations:type_name -> venuemesh.detector.v1.Evaluation
+	14, // 10: venuemesh.detector.v1.Evaluation.rules:type_name -> venuemesh.detector.v1.ComputedValue
+	14, // 11: venuemesh.detector.v1.Evaluation.exits:type_name -> venuemesh.detector.v1.ComputedValue
+	14, // 12: venuemesh.detector.v1.Evaluation.price_lines:type_name -> venuemesh.detector.v1.ComputedValue
+	15, // 13: venuemesh.detector.v1.ListRunsResponse.runs:type_name -> venuemesh.detector.v1.StrategyRun
+	16, // 14: venuemesh.detector.v1.ListSeenPositionsResponse.positions:type_name -> venuemesh.detector.v1.SeenPosition
+	2,  // 15: venuemesh.detector.v1.Detector.ListStrategies:input_type -> venuemesh.detector.v1.ListStrategiesRequest
+	4,  // 16: venuemesh.detector.v1.Detector.StartStrategy:input_type -> venuemesh.detector.v1.StartStrategyRequest
+	6,  // 17: venuemesh.detector.v1.Detector.StopStrategy:input_type -> venuemesh.detector.v1.StopStrategyRequest
+	17, // 18: venuemesh.detector.v1.Detector.ListRuns:input_type -> venuemesh.detector.v1.ListRunsRequest
+	19, // 19: venuemesh.detector.v1.Detector.ListSeenPositions:input_type -> venuemesh.detector.v1.ListSeenPositionsRequest
+	8,  // 20: venuemesh.detector.v1.Detector.Explain:input_type -> venuemesh.detector.v1.ExplainRequest
+	10, // 21: venuemesh.detector.v1.Detector.GetEvaluations:input_type -> venuemesh.detector.v1.GetEvaluationsRequest
+	3,  // 22: venuemesh.detector.v1.Detector.ListStrategies:output_type -> venuemesh.detector.v1.ListStrategiesResponse
+	5,  // 23: venuemesh.detector.v1.Detector.StartStrategy:output_type -> venuemesh.detector.v1.StartStrategyResponse
+	7,  // 24: venuemesh.detector.v1.Detector.StopStrategy:output_type -> venuemesh.detector.v1.StopStrategyResponse
+	18, // 25: venuemesh.detector.v1.Detector.ListRuns:output_type -> venuemesh.detector.v1.ListRunsResponse
+	20, // 26: venuemesh.detector.v1.Detector.ListSeenPositions:output_type -> venuemesh.detector.v1.ListSeenPositionsResponse
+	9,  // 27: venuemesh.detector.v1.Detector.Explain:output_type -> venuemesh.detector.v1.ExplainResponse
+	11, // 28: venuemesh.detector.v1.Detector.GetEvaluations:output_type -> venuemesh.detector.v1.GetEvaluationsResponse
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_detector_v1_detector_proto_init() }
@@ -1293,13 +1696,15 @@ func file_venuemesh_detector_v1_detector_proto_init() {
 		return
 	}
 	file_venuemesh_detector_v1_detector_proto_msgTypes[8].OneofWrappers = []any{}
+	file_venuemesh_detector_v1_detector_proto_msgTypes[12].OneofWrappers = []any{}
+	file_venuemesh_detector_v1_detector_proto_msgTypes[13].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_detector_v1_detector_proto_rawDesc), len(file_venuemesh_detector_v1_detector_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   16,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

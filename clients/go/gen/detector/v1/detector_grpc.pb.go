@@ -25,6 +25,7 @@ const (
 	Detector_ListRuns_FullMethodName          = "/venuemesh.detector.v1.Detector/ListRuns"
 	Detector_ListSeenPositions_FullMethodName = "/venuemesh.detector.v1.Detector/ListSeenPositions"
 	Detector_Explain_FullMethodName           = "/venuemesh.detector.v1.Detector/Explain"
+	Detector_GetEvaluations_FullMethodName    = "/venuemesh.detector.v1.Detector/GetEvaluations"
 )
 
 // DetectorClient is the client API for Detector service.
@@ -51,6 +52,10 @@ type DetectorClient interface {
 	// Returns the value of every rule of a strategy after its newest bar, and why it raises no
 	// signal. NOT_FOUND with UNKNOWN_STRATEGY: it does not run on this instrument.
 	Explain(ctx context.Context, in *ExplainRequest, opts ...grpc.CallOption) (*ExplainResponse, error)
+	// Returns what a strategy has computed on its newest bars, those of its warm-up included: up to
+	// 240 bars since its code was loaded, fewer if it has very many rules. NOT_FOUND with
+	// UNKNOWN_STRATEGY: it does not run on this instrument.
+	GetEvaluations(ctx context.Context, in *GetEvaluationsRequest, opts ...grpc.CallOption) (*GetEvaluationsResponse, error)
 }
 
 type detectorClient struct {
@@ -121,6 +126,16 @@ func (c *detectorClient) Explain(ctx context.Context, in *ExplainRequest, opts .
 	return out, nil
 }
 
+func (c *detectorClient) GetEvaluations(ctx context.Context, in *GetEvaluationsRequest, opts ...grpc.CallOption) (*GetEvaluationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetEvaluationsResponse)
+	err := c.cc.Invoke(ctx, Detector_GetEvaluations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // DetectorServer is the server API for Detector service.
 // All implementations must embed UnimplementedDetectorServer
 // for forward compatibility.
@@ -145,6 +160,10 @@ type DetectorServer interface {
 	// Returns the value of every rule of a strategy after its newest bar, and why it raises no
 	// signal. NOT_FOUND with UNKNOWN_STRATEGY: it does not run on this instrument.
 	Explain(context.Context, *ExplainRequest) (*ExplainResponse, error)
+	// Returns what a strategy has computed on its newest bars, those of its warm-up included: up to
+	// 240 bars since its code was loaded, fewer if it has very many rules. NOT_FOUND with
+	// UNKNOWN_STRATEGY: it does not run on this instrument.
+	GetEvaluations(context.Context, *GetEvaluationsRequest) (*GetEvaluationsResponse, error)
 	mustEmbedUnimplementedDetectorServer()
 }
 
@@ -172,6 +191,9 @@ func (UnimplementedDetectorServer) ListSeenPositions(context.Context, *ListSeenP
 }
 func (UnimplementedDetectorServer) Explain(context.Context, *ExplainRequest) (*ExplainResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Explain not implemented")
+}
+func (UnimplementedDetectorServer) GetEvaluations(context.Context, *GetEvaluationsRequest) (*GetEvaluationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetEvaluations not implemented")
 }
 func (UnimplementedDetectorServer) mustEmbedUnimplementedDetectorServer() {}
 func (UnimplementedDetectorServer) testEmbeddedByValue()                  {}
@@ -302,6 +324,24 @@ func _Detector_Explain_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Detector_GetEvaluations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetEvaluationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DetectorServer).GetEvaluations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Detector_GetEvaluations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DetectorServer).GetEvaluations(ctx, req.(*GetEvaluationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Detector_ServiceDesc is the grpc.ServiceDesc for Detector service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -332,6 +372,10 @@ var Detector_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Explain",
 			Handler:    _Detector_Explain_Handler,
+		},
+		{
+			MethodName: "GetEvaluations",
+			Handler:    _Detector_GetEvaluations_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
