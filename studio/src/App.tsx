@@ -14,11 +14,13 @@ import {
   type MarketRoute,
   type OrdersRoute,
   type Route,
+  type SignalsRoute,
   useRoute,
   type WhyRoute,
 } from "./route";
 import { RiskPage } from "./risk/RiskPage";
 import { SessionMark } from "./session/SessionMark";
+import { SignalsPage } from "./signals/SignalsPage";
 import { ShortcutHelp } from "./ui/ShortcutHelp";
 import { type Shortcuts, useShortcuts } from "./ui/shortcuts";
 import { StatusPlace } from "./ui/TopStatus";
@@ -27,6 +29,7 @@ import { WhyPage } from "./why/WhyPage";
 const HOME: MarketRoute = { page: "market", venue: "", symbol: "", interval: "1m" };
 const ORDERS_HOME: OrdersRoute = { page: "orders", venue: "", account: "" };
 const CAPITAL_HOME: CapitalRoute = { page: "capital", venue: "", account: "" };
+const SIGNALS_HOME: SignalsRoute = { page: "signals", strategy: "", venue: "", symbol: "" };
 const MESH: Route = { page: "mesh" };
 const RISK: Route = { page: "risk" };
 const WHY_HOME: WhyRoute = { page: "why", question: undefined };
@@ -38,6 +41,7 @@ export function App() {
   const data = dataOf(market);
   const orders = useLast(route.page === "orders" ? route : undefined, ORDERS_HOME);
   const capital = useLast(route.page === "capital" ? route : undefined, CAPITAL_HOME);
+  const signals = useLast(route.page === "signals" ? route : undefined, SIGNALS_HOME);
   const [helpOpen, setHelpOpen] = useState(false);
   const [statusPlace, setStatusPlace] = useState<HTMLElement | null>(null);
   const toggleHelp = () => {
@@ -45,11 +49,11 @@ export function App() {
   };
   const shortcuts = useMemo(
     () => ({
-      ...keysTo({ m: market, d: dataOf(market), o: orders, r: RISK, c: capital }),
+      ...keysTo({ m: market, d: dataOf(market), o: orders, r: RISK, c: capital, g: signals }),
       ...keysTo({ w: WHY_HOME, s: MESH }),
       "?": toggleHelp,
     }),
-    [market, orders, capital],
+    [market, orders, capital, signals],
   );
   useShortcuts(shortcuts);
   return (
@@ -64,6 +68,7 @@ export function App() {
         <PageLink route={orders} current={route.page === "orders"} label="Orders" />
         <PageLink route={RISK} current={route.page === "risk"} label="Risk" />
         <PageLink route={capital} current={route.page === "capital"} label="Capital" />
+        <PageLink route={signals} current={route.page === "signals"} label="Signals" />
         <PageLink route={WHY_HOME} current={route.page === "why"} label="Why" />
         <PageLink route={MESH} current={route.page === "mesh"} label="Mesh" />
         <div className="top-status" ref={setStatusPlace} />
@@ -83,6 +88,7 @@ function Page({ route }: { readonly route: Route }) {
   if (route.page === "risk") return <RiskPage />;
   if (route.page === "orders") return <OrdersPage route={route} />;
   if (route.page === "capital") return <CapitalPage route={route} />;
+  if (route.page === "signals") return <SignalsPage route={route} />;
   if (route.page === "why") return <WhyPage route={route} />;
   return (
     <InstrumentPage

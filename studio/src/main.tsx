@@ -7,6 +7,7 @@ import "./orders/orders.css";
 import "./orders/ticket.css";
 import "./risk/risk.css";
 import "./capital/capital.css";
+import "./signals/signals.css";
 import "./why/why.css";
 import "./mesh/mesh.css";
 

@@ -25,6 +25,12 @@ test.each<[Route, string]>([
   [{ page: "orders", venue: "binance", account: "a/b" }, "#/orders/binance/a%2Fb"],
   [{ page: "capital", venue: "", account: "" }, "#/capital"],
   [{ page: "capital", venue: "binance", account: "demo" }, "#/capital/binance/demo"],
+  [{ page: "signals", strategy: "", venue: "", symbol: "" }, "#/signals"],
+  [{ page: "signals", strategy: "trend", venue: "", symbol: "" }, "#/signals/trend"],
+  [
+    { page: "signals", strategy: "trend", venue: "kraken", symbol: "BTC/USDT" },
+    "#/signals/trend/kraken/BTC%2FUSDT",
+  ],
   [{ page: "why", question: undefined }, "#/why"],
   [
     {

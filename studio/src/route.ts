@@ -8,6 +8,7 @@ export type Route =
   | { readonly page: "risk" }
   | OrdersRoute
   | CapitalRoute
+  | SignalsRoute
   | WhyRoute
   | InstrumentRoute;
 
@@ -37,6 +38,12 @@ export interface CapitalRoute {
   readonly venue: string;
   /** Empty: all accounts. */
   readonly account: string;
+}
+
+export interface SignalsRoute extends Instrument {
+  readonly page: "signals";
+  /** Empty: the first strategy. */
+  readonly strategy: string;
 }
 
 export interface WhyRoute {
@@ -76,13 +83,15 @@ const INTERVAL_DEFAULT: Interval = "1m";
 
 /**
  * Reads "#/market/<venue>/<symbol>/<interval>", "#/data/<venue>/<symbol>",
- * "#/orders/<venue>/<account>", "#/capital/<venue>/<account>", "#/why/…", "#/risk" or "#/mesh". Any
- * other address is the market page.
+ * "#/orders/<venue>/<account>", "#/capital/<venue>/<account>",
+ * "#/signals/<strategy>/<venue>/<symbol>", "#/why/…", "#/risk" or "#/mesh". Any other address is
+ * the market page.
  */
 export function parseRoute(hash: string): Route {
   const [, page, venue = "", symbol = "", interval = "", ...rest] = hash.split("/").map(decode);
   if (page === "mesh" || page === "risk") return { page };
   if (page === "why") return { page, question: readQuestion([venue, symbol, interval, ...rest]) };
+  if (page === "signals") return { page, strategy: venue, venue: symbol, symbol: interval };
   if (page === "capital") return { page, venue, account: symbol };
   if (page === "orders") return { page, venue, account: symbol };
   if (page === "data") return { page, venue, symbol };
@@ -98,6 +107,11 @@ export function formatRoute(route: Route): string {
   if (route.page === "mesh" || route.page === "risk") return `#/${route.page}`;
   if (route.page === "why") {
     return ["#/why", ...questionParts(route.question).map(encode)].join("/");
+  }
+  if (route.page === "signals") {
+    const parts = [route.strategy, route.venue, route.symbol];
+    const end = parts.indexOf("");
+    return ["#/signals", ...parts.slice(0, end < 0 ? parts.length : end).map(encode)].join("/");
   }
   const { page, venue } = route;
   if (venue === "") return `#/${page}`;

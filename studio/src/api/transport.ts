@@ -6,6 +6,7 @@ import { Tokens } from "../gen/venuemesh/access/v1/tokens_pb";
 import { Admin } from "../gen/venuemesh/admin/v1/admin_pb";
 import { Audit } from "../gen/venuemesh/audit/v1/audit_pb";
 import { Bars } from "../gen/venuemesh/bars/v1/bars_pb";
+import { Detector } from "../gen/venuemesh/detector/v1/detector_pb";
 import { Events } from "../gen/venuemesh/events/v1/events_pb";
 import { History } from "../gen/venuemesh/history/v1/history_pb";
 import { Inspector } from "../gen/venuemesh/inspector/v1/inspector_pb";
@@ -66,6 +67,7 @@ export const inspector = createClient(Inspector, transport);
 export const riskReports = createClient(RiskReports, transport);
 export const ledger = createClient(Ledger, transport);
 export const audit = createClient(Audit, transport);
+export const detector = createClient(Detector, transport);
 export const events = createClient(Events, transport);
 
 /** Many processes serve MarketData and TradeFlow; this header names the venue. */

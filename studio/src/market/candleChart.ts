@@ -8,6 +8,7 @@ import {
   type IChartApi,
   type ISeriesApi,
   type ISeriesMarkersPluginApi,
+  LineSeries,
   type LogicalRange,
   type MouseEventParams,
   type SeriesMarker,
@@ -19,7 +20,7 @@ import type { HoleSpan } from "../record/holes";
 import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
 import type { Fill } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { barTime, barTimes } from "./barTimes";
-import { chartColors } from "./chartColors";
+import { chartColors, lineColor } from "./chartColors";
 import { type ChartMark, chartMarks, markText, type Signal } from "./chartMarks";
 import { HolePaint } from "./holePaint";
 import { barSlot, type Interval, intervalSeconds, isIncomplete } from "./intervals";
@@ -43,6 +44,13 @@ export interface ChartEvents {
   readonly onHover: (hovered: Hovered | undefined) => void;
 }
 
+/** A line over the candles. */
+export interface ChartLine {
+  readonly name: string;
+  /** By the open time of the bar, ns since the Unix epoch. */
+  readonly values: ReadonlyMap<bigint, number>;
+}
+
 /** Candles above volume, drawn by lightweight-charts. Floats here are pixels, never text. */
 export class CandleChart {
   readonly #chart: IChartApi;
@@ -53,6 +61,8 @@ export class CandleChart {
   readonly #events: ChartEvents;
   #fills: readonly Fill[] = [];
   #signals: readonly Signal[] = [];
+  #lines: readonly ChartLine[] = [];
+  readonly #drawnLines = new Map<string, ISeriesApi<"Line">>();
   #bars: readonly Bar[] = [];
   /** Of each bar, seconds since the Unix epoch. */
   #times: number[] = [];
@@ -96,6 +106,7 @@ export class CandleChart {
     this.#candles.setData(bars.map((bar, index) => candle(bar, this.#time(index))));
     this.#volume.setData(bars.map((bar, index) => volumeColumn(bar, this.#time(index))));
     this.showMarks(this.#fills, this.#signals);
+    this.showLines(this.#lines);
   }
 
   showOne(bar: Bar, index: number): void {
@@ -113,6 +124,26 @@ export class CandleChart {
     this.#marks.setMarkers(marks.map((mark) => marker(mark, this.#time(mark.index))));
   }
 
+  /** Draws lines, and no others, through the bars at which they have a value. */
+  showLines(lines: readonly ChartLine[]): void {
+    this.#lines = lines;
+    const names = new Set(lines.map(({ name }) => name));
+    for (const [name, series] of this.#drawnLines) {
+      if (names.has(name)) continue;
+      this.#chart.removeSeries(series);
+      this.#drawnLines.delete(name);
+    }
+    for (const [place, { name, values }] of lines.entries()) {
+      const series = this.#drawnLines.get(name) ?? this.#addLine(name, place);
+      series.setData(
+        this.#bars.flatMap(({ openTimeNs }, index) => {
+          const value = values.get(openTimeNs);
+          return value === undefined ? [] : [{ time: this.#time(index), value }];
+        }),
+      );
+    }
+  }
+
   showHoles(spans: readonly HoleSpan[]): void {
     this.#holes.setSpans(spans);
   }
@@ -123,6 +154,18 @@ export class CandleChart {
 
   dispose(): void {
     this.#chart.remove();
+  }
+
+  #addLine(name: string, place: number): ISeriesApi<"Line"> {
+    const series = this.#chart.addSeries(LineSeries, {
+      color: lineColor(place),
+      lineWidth: 1,
+      lastValueVisible: false,
+      priceLineVisible: false,
+      crosshairMarkerVisible: false,
+    });
+    this.#drawnLines.set(name, series);
+    return series;
   }
 
   #time(index: number): UTCTimestamp {

@@ -16,3 +16,18 @@ export const chartColors = {
   upVolume: "#2ebd934d",
   downVolume: "#e8566d4d",
 } as const;
+
+/** Of lines over the candles, in their order. */
+export const lineColors = [
+  "#6aa6ff",
+  "#e3b04b",
+  "#b98cff",
+  "#4cc9d6",
+  "#f08fb2",
+  "#9bd067",
+] as const;
+
+/** The colour of the line at a place; further lines repeat the colours. */
+export function lineColor(place: number): string {
+  return lineColors[place % lineColors.length] ?? chartColors.accent;
+}

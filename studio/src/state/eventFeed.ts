@@ -17,18 +17,24 @@ export class EventFeed<Value> {
   readonly #empty: Value;
   readonly #add: (before: Value, events: readonly StoredEvent[]) => Value;
   readonly #client: Pick<typeof events, "subscribe" | "listEvents">;
+  readonly #subjects: readonly string[];
 
-  /** `add` may get an event twice, and those of the past after newer ones. */
+  /**
+   * `add` may get an event twice, and those of the past after newer ones. With `subjects`, those of
+   * the past are about these; others come too.
+   */
   constructor(
     streams: EventStream[],
     empty: Value,
     add: (before: Value, events: readonly StoredEvent[]) => Value,
     client: Pick<typeof events, "subscribe" | "listEvents"> = events,
+    subjects: readonly string[] = [],
   ) {
     this.#streams = streams;
     this.#empty = empty;
     this.#add = add;
     this.#client = client;
+    this.#subjects = subjects;
   }
 
   start(): () => void {
@@ -55,17 +61,21 @@ export class EventFeed<Value> {
   }
 
   async #loadPast({ positions }: SubscribeResponse, signal: AbortSignal): Promise<void> {
-    const pages = positions.map(({ stream, sequence }) => {
+    const requests = positions.flatMap(({ stream, sequence }) => {
       const past = sequence > BigInt(PAST_MAX) ? sequence - BigInt(PAST_MAX) : 0n;
-      const request = { stream, afterSequence: past, pageSize: PAST_MAX };
-      return retryUntilAnswered(
+      const about = this.#subjects.map((subject) => ({ subject, newestFirst: true }));
+      const wanted = about.length > 0 ? about : [{ afterSequence: past }];
+      return wanted.map((one) => ({ stream, pageSize: PAST_MAX, ...one }));
+    });
+    const pages = requests.map((request) =>
+      retryUntilAnswered(
         () => this.#client.listEvents(request, { signal }),
         signal,
         (failure) => {
           this.state.set({ phase: failure.isRejected ? "error" : "reconnecting", failure });
         },
-      );
-    });
+      ),
+    );
     const found = (await Promise.all(pages)).flatMap((page) => page?.events ?? []);
     if (!signal.aborted) this.#take(found);
   }

@@ -10,6 +10,7 @@ const SHORTCUTS: readonly [string, string][] = [
   ["o", "Orders"],
   ["r", "Risk"],
   ["c", "Capital"],
+  ["g", "Signals"],
   ["w", "Why"],
   ["s", "Mesh (services)"],
   ["?", "This help"],

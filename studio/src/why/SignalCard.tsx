@@ -14,6 +14,7 @@ import { shortText } from "./bytes";
 import { enumText, scoreText } from "./enumText";
 import { EventCard } from "./EventCard";
 import { Facts } from "./Facts";
+import { ScoreBar } from "./ScoreBar";
 
 interface SignalCardProps {
   readonly id: string;
@@ -99,21 +100,6 @@ function RuleTable({ rules }: { readonly rules: readonly RuleScore[] }) {
         ))}
       </tbody>
     </table>
-  );
-}
-
-/** A score from -1 to 1 as a bar from the middle, and as text. */
-function ScoreBar({ score }: { readonly score: number | undefined }) {
-  if (score === undefined) return <em className="unknown">abstains</em>;
-  const width = `${Math.min(1, Math.abs(score)) * 50}%`;
-  const side = score < 0 ? { right: "50%", width } : { left: "50%", width };
-  return (
-    <span className="score">
-      <span className={`score-bar ${score < 0 ? "down" : "up"}`} aria-hidden="true">
-        <i style={side} />
-      </span>
-      {scoreText(score)}
-    </span>
   );
 }
 
