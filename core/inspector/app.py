@@ -68,8 +68,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
     redis = RedisEvents(mesh.redis_login_url, runtime.store_metrics)
     relay = EventRelay(database, redis, (RISK,), events.redis_entries_max, degraded_reasons, clock)
-    approver = _approver(settings, mesh, database)
-    lease = approver.lease
+    lease = (approver := _approver(settings, mesh, database)).lease
     venues = VenueProcesses(runtime.channels(VENUE), clock)
     rules = _rules(settings, mesh, file, venues, clock)
     venues.price_cache.open_instruments = partial(risk_facts.open_instruments, database)
@@ -80,7 +79,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     manual = ManualOrders(database, rules, approver, venues, settings.answer_seconds_max)
     fences = EntryFences(database, approver, venues, degraded_reasons, clock)
     changes = ModeChanges(database, lease, fences, mesh.world, clock)
-    unprotected = StopMonitor(database, lease, degraded_reasons, clock)
+    unprotected = StopMonitor(database, lease, venues, degraded_reasons, clock)
     limits = LimitMonitor(database, rules, lease, fences, degraded_reasons)
     reports = AccountReports(venues)
     accounts = AccountReconciler(database, rules, lease, reports, fences, degraded_reasons)
@@ -98,6 +97,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     closer.after_commit = manual.after_commit = changes.after_commit = wake
     unprotected.after_commit = limits.after_commit = accounts.after_commit = wake
     handler = EventHandler(lease, DecisionHandler(rules, opener), clock)
+    handler.when_changed = unprotected.changed
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = Consumption(SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
@@ -157,5 +157,6 @@ def _metrics(
     metrics = InspectorMetrics(meter)
     metrics.active.set_function(lambda: active.is_active)
     metrics.unprotected.set_function(lambda: len(unprotected.found))
+    unprotected.when_protected = metrics.unprotected_seconds.observe
     metrics.closing_waits.set_function(lambda: len(closer.problems))
     return metrics

@@ -1,6 +1,6 @@
 """Handles decisions of the advisor and executions of the venues."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from venuemesh.events.v1 import event_pb2
 
@@ -24,6 +24,8 @@ class EventHandler:
         self._lease = lease
         self._decisions = decisions
         self._clock = clock
+        self.when_changed: Callable[[set[bytes]], None] = lambda position_ids: None
+        """Called with the ids of changed positions before the commit."""
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> None:
         await self._decisions.prepare([logged.event() for logged in events])
@@ -53,5 +55,6 @@ class EventHandler:
         now_ns = self._clock.time_ns()
         for position_id in sorted(changed):
             await position_updates.settle(connection, position_id, now_ns)
+        self.when_changed(changed)
         if made:
             await event_log.append(connection, RISK, made, now_ns)

@@ -11,6 +11,7 @@ from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
 
 INTERVAL_SECONDS = 15.0
+UNPROTECTED_SECONDS = (0.0, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
 
 _log = telemetry.logger("inspector.metrics")
 
@@ -26,6 +27,11 @@ class InspectorMetrics:
         self.unprotected = meter.gauge(
             "inspector_positions_unprotected",
             "Positions that have no stop and are not being closed",
+        )
+        self.unprotected_seconds = meter.histogram(
+            "inspector_position_unprotected_seconds",
+            "How long a position was without its stop, each time; 0: it was seen with it only",
+            UNPROTECTED_SECONDS,
         )
         self._halted = meter.gauge(
             "inspector_halted_scopes", "Scopes whose mode is HALTED, in whichever process"

@@ -16,6 +16,7 @@ from core.inspector import (
     modes,
     pending_submissions,
     positions,
+    protection_store,
     protections,
     reconciliation_store,
     reduction_queue,
@@ -74,9 +75,11 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
         )
         async with self._database.transaction() as connection:
             response.modes.extend(await modes.states(connection, self._rules.world))
+            alarms = await protection_store.alarms(connection)
             for position in await positions.all_open(connection):
                 held = positions.held(await positions.orders_of(connection, position))
                 found = _strategy_position(position, plain(held))
+                found.protection_problem = alarms.get(position.position_id, "")
                 found.problem = self._closer.problems.get(position.position_id, "")
                 found.waiting_reductions = await reduction_queue.count(
                     connection, position.position_id

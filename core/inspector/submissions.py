@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2
 
-from core.inspector import open_entries, positions
+from core.inspector import exit_prices, open_entries, positions
 from core.inspector.modes import SOURCE
 from core.inspector.verdicts import CheckedVerdict
 from kit.base.database import Connection
@@ -128,6 +128,8 @@ async def decide(connection: Connection, submission: Submission, outcome: Outcom
     if outcome.outcome == TAKEN:
         for order in outcome.orders:
             await positions.change_order(connection, order)
+            if submission.operation == signed_pb2.OPERATION_AMEND:
+                await exit_prices.follow(connection, order)
             await open_entries.change(connection, order)
         return True
     if submission.is_entry:

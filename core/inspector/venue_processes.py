@@ -79,6 +79,12 @@ class VenueOrders(Protocol):
     async def fills(self, order: orders_pb2.Order) -> Sequence[orders_pb2.Fill]:
         """The fills of an order."""
 
+    async def accounts(self, venue: str) -> Sequence[accounts_pb2.Account]:
+        """The accounts of a venue."""
+
+    async def open_orders(self, venue: str, account: str) -> Sequence[orders_pb2.Order]:
+        """The orders of an account that are not final."""
+
 
 class VenueProcesses:
     """VenueOrders and VenueFacts of the processes in the registry."""
@@ -105,6 +111,16 @@ class VenueProcesses:
                 stub.ListAccounts, request, timeout=ANSWER_SECONDS_MAX
             )
             return answer.accounts
+
+    async def open_orders(self, venue: str, account: str) -> Sequence[orders_pb2.Order]:
+        request = trade_flow_pb2.ListOpenOrdersRequest(
+            venue=venue, account=account, page_size=PAGE_SIZE
+        )
+        async with self._calling(venue) as stub:
+            answer: trade_flow_pb2.ListOpenOrdersResponse = await whole_list(
+                stub.ListOpenOrders, request, timeout=ANSWER_SECONDS_MAX
+            )
+            return answer.orders
 
     async def heartbeat(self, signed: signed_pb2.HeartbeatRequest) -> None:
         """Report that the order authority is alive. Raises NoAnswer, CallRefused."""

@@ -75,6 +75,16 @@ def _mode_changed(event: event_pb2.Event) -> _Found:
     return NoticeLevel.PAGE if stops else NoticeLevel.LOOK, printable(text)
 
 
+def _protection_changed(event: event_pb2.Event) -> _Found:
+    change = event.protection_changed
+    place = f"{change.venue}/{change.account} {change.symbol}"
+    held = f", which holds {change.size}" if change.size else ""
+    about = (
+        f"stop of {change.strategy} in {place}{held}: {change.problem or 'nothing is wrong now'}"
+    )
+    return NoticeLevel.PAGE if change.problem else NoticeLevel.LOOK, printable(about)
+
+
 def _orders_submitted(event: event_pb2.Event) -> _Found:
     submitted = event.orders_submitted
     if submitted.outcome == risk_pb2.SUBMISSION_OUTCOME_TAKEN:
@@ -123,6 +133,7 @@ def _checkpoint_signed(event: event_pb2.Event) -> _Found:
 
 _TEXTS: Mapping[str, Callable[[event_pb2.Event], _Found]] = {
     "mode_changed": _mode_changed,
+    "protection_changed": _protection_changed,
     "orders_submitted": _orders_submitted,
     "order_changed": _order_changed,
     "cash_moved": _cash_moved,

@@ -39,7 +39,7 @@ def positions(found: Iterable[inspector_pb2.StrategyPosition]) -> Table:
         )
         for one in found
     )
-    return table(("strategy", "account", "symbol", "size", "state", "waits for"), rows)
+    return table(("strategy", "account", "symbol", "size", "state", "problem"), rows)
 
 
 def reconciliations(found: Iterable[accounts_pb2.AccountReconciliation]) -> Table:
@@ -93,4 +93,5 @@ def _state(position: inspector_pb2.StrategyPosition) -> str:
 def _waits_for(position: inspector_pb2.StrategyPosition) -> str:
     count = position.waiting_reductions
     waiting = f"{count} more to reduce it" if count else ""
-    return "; ".join(filter(None, (position.problem, waiting)))
+    found = (position.protection_problem, position.problem, waiting)
+    return "; ".join(filter(None, found))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+from venuemesh.tradeflow.v1 import accounts_pb2, orders_pb2, signed_pb2
 
 from core.inspector.venue_processes import CallRefused, NoAnswer, order_id
 from kit.accounting.amounts import ZERO, plain
@@ -47,6 +47,9 @@ class LyingVenue:
         """The best price, on both sides; None: no good book is there."""
         self.free: dict[str, Decimal] = {}
         self.entry_fence = 0
+        self.account_state = accounts_pb2.ACCOUNT_STATE_READY
+        self.is_silent = False
+        """Whether it says nothing of its accounts."""
 
     async def place(self, approved):
         return await self._call("place", lambda: self._place(tuple(approved)), tuple(approved))
@@ -72,6 +75,21 @@ class LyingVenue:
     async def find(self, venue, account, client_id):
         await self._point("find")
         return _copy(self.orders.get(client_id))
+
+    async def accounts(self, venue):
+        if self.is_silent:
+            raise NoAnswer("silent")
+        names = {one.content.account for one in self.orders.values()} | {"paper"}
+        return [accounts_pb2.Account(account=one, state=self.account_state) for one in names]
+
+    async def open_orders(self, venue, account):
+        if self.is_silent:
+            raise NoAnswer("silent")
+        return [
+            _copy(one)
+            for one in self.orders.values()
+            if one.content.account == account and one.state < FILLED
+        ]
 
     async def fills(self, order) -> Sequence[orders_pb2.Fill]:
         await self._point("fills")
@@ -193,6 +211,10 @@ class LyingVenue:
             )
         )
         order.filled_size = plain(Decimal(order.filled_size) + size)
+        fees = {one.asset: Decimal(one.amount) for one in order.fees}
+        paid = fees.get(fee.asset, ZERO) + Decimal(fee.amount)
+        del order.fees[:]
+        order.fees.add(asset=fee.asset, amount=plain(paid))
 
     def _cancel(self, approved):
         order = self.orders.get(approved.target_client_order_id)

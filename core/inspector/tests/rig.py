@@ -157,7 +157,8 @@ class Process:
         reader = rig.reader_of(self.database, self.reasons)
         consumer = EventConsumer(consumption, self.database, reader, self.reasons, clock)
         ends = OrderReconciler(self.database, self.lease, rig.venue, self.reasons, clock)
-        self.unprotected = StopMonitor(self.database, self.lease, self.reasons, clock)
+        self.unprotected = StopMonitor(self.database, self.lease, rig.venue, self.reasons, clock)
+        handler.when_changed = self.unprotected.changed
         self.unprotected.after_commit = wake
         self.limits = LimitMonitor(self.database, rules, self.lease, fences, self.reasons)
         self.limits.after_commit = wake

@@ -150,8 +150,8 @@ async def test_invalid_request_is_rejected_and_leaves_nothing(rig, manual, error
     assert await rig.events() == []
 
 
-def amend(order, request_id="a1", size="0.02"):
-    request = place(request_id, limit(size))
+def amend(order, request_id="a1", size="0.02", content=None):
+    request = place(request_id, limit(size) if content is None else content)
     request.operation = signed_pb2.OPERATION_AMEND
     request.target_client_order_id = order.client_order_id
     return request

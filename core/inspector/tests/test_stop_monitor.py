@@ -2,11 +2,12 @@
 
 from decimal import Decimal
 
-from venuemesh.tradeflow.v1 import orders_pb2
+from venuemesh.tradeflow.v1 import accounts_pb2, orders_pb2
 
 from core.inspector.tests.lying_venue import CANCELLED, FILLED, OPEN
 from core.inspector.tests.rig import DECISIONS, close, decision
 from core.inspector.tests.test_lifecycles import DUST, STOP, tell
+from core.inspector.tests.test_manual_orders import LENA, amend
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from tests.support.waiting import eventually, until
 
@@ -136,3 +137,144 @@ async def test_killed_between_the_stop_and_the_closing_order_it_closes_soon_afte
     assert rig.clock.time_ns() - began_ns <= 10 * NANOSECONDS_PER_SECOND
     await rig.until_flat()
     assert list(rig.venue.orders.values())[-1].state == FILLED
+
+
+async def alarms(rig):
+    return [(one.problem, one.is_certain) for one in await rig.payloads("protection_changed")]
+
+
+async def until_alarms(rig, count):
+    async def are_there():
+        return len(await alarms(rig)) >= count
+
+    await eventually(are_there)
+    return await alarms(rig)
+
+
+async def open_protected(rig):
+    """A position that the monitor has seen with its stop."""
+    process = await rig.start()
+    await rig.put(DECISIONS, decision(1))
+    await rig.until_outcomes(1)
+    await until(lambda: process.unprotected.protected)
+    return process
+
+
+def stop_of(rig):
+    (found,) = [
+        one for one in rig.venue.orders.values() if (one.content.type, one.state) == (STOP, OPEN)
+    ]
+    return found
+
+
+async def test_alarm_begins_before_anything_is_stored_of_the_end_and_ends_with_the_new_stop(rig):
+    process = await open_protected(rig)
+    times = []
+    process.unprotected.when_protected = times.append
+    end_exits(rig)
+    assert await until_alarms(rig, 2) == [("it has no stop", True), ("", False)]
+    (begun, over) = await rig.payloads("protection_changed")
+    assert (begun.strategy, begun.venue, begun.account) == ("ema_cross", "binance", "paper")
+    assert begun.symbol == over.symbol == "BTCUSDT"
+    assert Decimal(begun.size) == Decimal(over.size) > 0
+    assert len(times) == 1
+    assert times[0] > 1
+
+
+async def test_alarm_of_a_position_that_is_closed_ends_with_it(rig):
+    process = await open_protected(rig)
+    rig.venue.always["place"] = "lost"
+    end_exits(rig)
+    await until_alarms(rig, 1)
+    rig.venue.always.clear()
+    await rig.put(DECISIONS, close(2))
+    await rig.until_flat()
+    assert await until_alarms(rig, 2) == [("it has no stop", True), ("", False)]
+    await until(lambda: not process.unprotected._times)
+
+
+async def test_stop_for_a_part_of_the_position_is_none(rig):
+    await open_protected(rig)
+    stop_of(rig).content.size = "0.005"
+    found = await until_alarms(rig, 2)
+    assert found[0] == (f"its stop is for 0.005 of {rig.venue.held()}", True)
+    assert stop_of(rig).content.size == str(rig.venue.held())
+
+
+async def test_fills_that_no_event_has_reported_need_a_stop_too(rig):
+    """Of an entry that goes on being filled."""
+    process = await open_protected(rig)
+    entry = next(iter(rig.venue.orders.values()))
+    entry.state = orders_pb2.ORDER_STATE_PARTLY_FILLED
+    rig.venue._fill(entry, Decimal("0.01"))
+    rig.venue.all_fills.pop()
+    async with rig.database.transaction() as connection:
+        await connection.execute("UPDATE inspector_orders SET state = 5 WHERE role = 1")
+    found = await until_alarms(rig, 1)
+    assert found[0] == ("its stop is for 0.01 of 0.01998", True)
+    assert process.unprotected.found
+
+
+async def test_stop_at_another_price_than_approved_is_replaced(rig):
+    await open_protected(rig)
+    stop_of(rig).content.stop_price = "50000"
+    found = await until_alarms(rig, 2)
+    assert found == [("its stop triggers at 50000, not at 59000", True), ("", False)]
+    assert working(rig) == ["59000", "62000"]
+
+
+async def test_stop_that_a_person_has_amended_is_the_stop(rig):
+    process = await open_protected(rig)
+    stop = stop_of(rig)
+    content = orders_pb2.OrderContent()
+    content.CopyFrom(stop.content)
+    content.stop_price = "59500"
+    await process.manual.submit(amend(stop, content=content), LENA)
+    end_exits(rig)
+    await until_alarms(rig, 2)
+    assert working(rig) == ["59500", "62000"]
+
+
+async def test_no_answer_is_no_missing_stop_and_an_alarm_when_it_lasts(rig):
+    process = await open_protected(rig)
+    rig.venue.is_silent = True
+    (found,) = await until_alarms(rig, 1)
+    assert found == ("not known: silent", False)
+    await process.unprotected._clock.sleep(30)
+    assert working(rig) == ["59000", "62000"]
+    assert len(rig.venue.made) == 3
+    assert not process.unprotected.found
+    rig.venue.is_silent = False
+    assert (await until_alarms(rig, 2))[1] == ("", False)
+
+
+async def test_account_that_is_not_compared_with_the_venue_proves_no_stop(rig):
+    await open_protected(rig)
+    rig.venue.account_state = accounts_pb2.ACCOUNT_STATE_DISCONNECTED
+    ((problem, is_certain),) = await until_alarms(rig, 1)
+    assert "binance/paper is not ready" in problem
+    assert not is_certain
+
+
+async def test_protection_is_verified_at_once_after_a_restart(rig):
+    await open_protected(rig)
+    await rig.kill()
+    end_exits(rig)
+    began_ns = rig.clock.time_ns()
+    process = await rig.start()
+    await until(lambda: process.unprotected.found)
+    assert rig.clock.time_ns() - began_ns <= 5 * NANOSECONDS_PER_SECOND
+    await until(lambda: working(rig) == ["59000", "62000"])
+
+
+async def test_restart_tells_no_alarm_twice_and_remembers_the_new_exits(rig):
+    await open_protected(rig)
+    end_exits(rig)
+    await until_alarms(rig, 2)
+    end_exits(rig)
+    await until_alarms(rig, 3)
+    await rig.kill()
+    await rig.start()
+    await rig.until_flat()
+    assert [problem for problem, _ in await until_alarms(rig, 4)] == ["it has no stop", ""] * 2
+    assert len(rig.venue.made) == 3 + 2 + 1

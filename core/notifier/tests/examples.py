@@ -29,6 +29,23 @@ def mode_changed(
     return event
 
 
+def protection_changed(number: int, problem: str) -> event_pb2.Event:
+    """A strategy holds a position; ``problem``: of its stop, "" for none."""
+    event = _event(number)
+    event.protection_changed.CopyFrom(
+        risk_pb2.ProtectionChanged(
+            strategy="ema",
+            venue="okx",
+            account="main",
+            symbol="BTC-USDT",
+            size="0.5",
+            problem=problem,
+            is_certain=bool(problem),
+        )
+    )
+    return event
+
+
 def submitted(number: int, outcome: risk_pb2.SubmissionOutcome.ValueType) -> event_pb2.Event:
     """Two orders were handed over."""
     event = _event(number)

@@ -21,6 +21,16 @@ TOLD = {
         LOOK,
         "mesh: mode ACTIVE → THROTTLED, by ann: drawdown",
     ),
+    "without a stop": (
+        examples.protection_changed(1, "it has no stop"),
+        PAGE,
+        "stop of ema in okx/main BTC-USDT, which holds 0.5: it has no stop",
+    ),
+    "with a stop again": (
+        examples.protection_changed(1, ""),
+        LOOK,
+        "stop of ema in okx/main BTC-USDT, which holds 0.5: nothing is wrong now",
+    ),
     "refused": (
         examples.submitted(1, risk_pb2.SUBMISSION_OUTCOME_REFUSED),
         LOOK,

@@ -285,6 +285,7 @@ type Event struct {
 	//	*Event_PositionChanged
 	//	*Event_PolicyChanged
 	//	*Event_ReconciliationChanged
+	//	*Event_ProtectionChanged
 	//	*Event_OrderChanged
 	//	*Event_OrderFilled
 	//	*Event_CashMoved
@@ -482,6 +483,15 @@ func (x *Event) GetReconciliationChanged() *ReconciliationChanged {
 	return nil
 }
 
+func (x *Event) GetProtectionChanged() *ProtectionChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_ProtectionChanged); ok {
+			return x.ProtectionChanged
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetOrderChanged() *OrderChanged {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_OrderChanged); ok {
@@ -617,6 +627,11 @@ type Event_ReconciliationChanged struct {
 	ReconciliationChanged *ReconciliationChanged `protobuf:"bytes,36,opt,name=reconciliation_changed,json=reconciliationChanged,proto3,oneof"`
 }
 
+type Event_ProtectionChanged struct {
+	// A position of a strategy lacks its stop, or has one again.
+	ProtectionChanged *ProtectionChanged `protobuf:"bytes,37,opt,name=protection_changed,json=protectionChanged,proto3,oneof"`
+}
+
 type Event_OrderChanged struct {
 	// The state of an order has changed.
 	OrderChanged *OrderChanged `protobuf:"bytes,40,opt,name=order_changed,json=orderChanged,proto3,oneof"`
@@ -681,6 +696,8 @@ func (*Event_PositionChanged) isEvent_Payload() {}
 func (*Event_PolicyChanged) isEvent_Payload() {}
 
 func (*Event_ReconciliationChanged) isEvent_Payload() {}
+
+func (*Event_ProtectionChanged) isEvent_Payload() {}
 
 func (*Event_OrderChanged) isEvent_Payload() {}
 
@@ -780,7 +797,7 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\tR\binterval\x12 \n" +
 	"\fopen_time_ns\x18\x06 \x01(\x10R\n" +
 	"openTimeNs\x12\x1a\n" +
-	"\brevision\x18\a \x01(\rR\brevision\"\xee\r\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\xc7\x0e\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -800,7 +817,8 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\fmode_changed\x18! \x01(\v2 .venuemesh.events.v1.ModeChangedH\x00R\vmodeChanged\x12Q\n" +
 	"\x10position_changed\x18\" \x01(\v2$.venuemesh.events.v1.PositionChangedH\x00R\x0fpositionChanged\x12K\n" +
 	"\x0epolicy_changed\x18# \x01(\v2\".venuemesh.events.v1.PolicyChangedH\x00R\rpolicyChanged\x12c\n" +
-	"\x16reconciliation_changed\x18$ \x01(\v2*.venuemesh.events.v1.ReconciliationChangedH\x00R\x15reconciliationChanged\x12H\n" +
+	"\x16reconciliation_changed\x18$ \x01(\v2*.venuemesh.events.v1.ReconciliationChangedH\x00R\x15reconciliationChanged\x12W\n" +
+	"\x12protection_changed\x18% \x01(\v2&.venuemesh.events.v1.ProtectionChangedH\x00R\x11protectionChanged\x12H\n" +
 	"\rorder_changed\x18( \x01(\v2!.venuemesh.events.v1.OrderChangedH\x00R\forderChanged\x12E\n" +
 	"\forder_filled\x18) \x01(\v2 .venuemesh.events.v1.OrderFilledH\x00R\vorderFilled\x12?\n" +
 	"\n" +
@@ -857,15 +875,16 @@ var file_venuemesh_events_v1_event_proto_goTypes = []any{
 	(*PositionChanged)(nil),       // 14: venuemesh.events.v1.PositionChanged
 	(*PolicyChanged)(nil),         // 15: venuemesh.events.v1.PolicyChanged
 	(*ReconciliationChanged)(nil), // 16: venuemesh.events.v1.ReconciliationChanged
-	(*OrderChanged)(nil),          // 17: venuemesh.events.v1.OrderChanged
-	(*OrderFilled)(nil),           // 18: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),             // 19: venuemesh.events.v1.CashMoved
-	(*BalancesOpened)(nil),        // 20: venuemesh.events.v1.BalancesOpened
-	(*PositionOpened)(nil),        // 21: venuemesh.events.v1.PositionOpened
-	(*PostingsBooked)(nil),        // 22: venuemesh.events.v1.PostingsBooked
-	(*PostingsRefused)(nil),       // 23: venuemesh.events.v1.PostingsRefused
-	(*CheckpointSigned)(nil),      // 24: venuemesh.events.v1.CheckpointSigned
-	(*CallMade)(nil),              // 25: venuemesh.events.v1.CallMade
+	(*ProtectionChanged)(nil),     // 17: venuemesh.events.v1.ProtectionChanged
+	(*OrderChanged)(nil),          // 18: venuemesh.events.v1.OrderChanged
+	(*OrderFilled)(nil),           // 19: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),             // 20: venuemesh.events.v1.CashMoved
+	(*BalancesOpened)(nil),        // 21: venuemesh.events.v1.BalancesOpened
+	(*PositionOpened)(nil),        // 22: venuemesh.events.v1.PositionOpened
+	(*PostingsBooked)(nil),        // 23: venuemesh.events.v1.PostingsBooked
+	(*PostingsRefused)(nil),       // 24: venuemesh.events.v1.PostingsRefused
+	(*CheckpointSigned)(nil),      // 25: venuemesh.events.v1.CheckpointSigned
+	(*CallMade)(nil),              // 26: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.EventPosition.stream:type_name -> venuemesh.events.v1.EventStream
@@ -882,22 +901,23 @@ var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	14, // 11: venuemesh.events.v1.Event.position_changed:type_name -> venuemesh.events.v1.PositionChanged
 	15, // 12: venuemesh.events.v1.Event.policy_changed:type_name -> venuemesh.events.v1.PolicyChanged
 	16, // 13: venuemesh.events.v1.Event.reconciliation_changed:type_name -> venuemesh.events.v1.ReconciliationChanged
-	17, // 14: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
-	18, // 15: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
-	19, // 16: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
-	20, // 17: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
-	21, // 18: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
-	22, // 19: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
-	23, // 20: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
-	24, // 21: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
-	25, // 22: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
-	1,  // 23: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
-	3,  // 24: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	17, // 14: venuemesh.events.v1.Event.protection_changed:type_name -> venuemesh.events.v1.ProtectionChanged
+	18, // 15: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
+	19, // 16: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
+	20, // 17: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
+	21, // 18: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
+	22, // 19: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
+	23, // 20: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
+	24, // 21: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
+	25, // 22: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
+	26, // 23: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
+	1,  // 24: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
+	3,  // 25: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_event_proto_init() }
@@ -923,6 +943,7 @@ func file_venuemesh_events_v1_event_proto_init() {
 		(*Event_PositionChanged)(nil),
 		(*Event_PolicyChanged)(nil),
 		(*Event_ReconciliationChanged)(nil),
+		(*Event_ProtectionChanged)(nil),
 		(*Event_OrderChanged)(nil),
 		(*Event_OrderFilled)(nil),
 		(*Event_CashMoved)(nil),

@@ -768,6 +768,108 @@ func (x *PositionChanged) GetSizeMin() string {
 	return ""
 }
 
+// A position of a strategy has been without its stop for longer than allowed, or is so no more.
+type ProtectionChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the strategy.
+	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// Venue id.
+	Venue string `protobuf:"bytes,2,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Account at the venue.
+	Account string `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// Native symbol.
+	Symbol string `protobuf:"bytes,4,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	// What it holds, with fills that only the venue's process has reported so far, in the size_unit
+	// of the instrument; negative if short. Decimal text. Empty: it is not known.
+	Size string `protobuf:"bytes,5,opt,name=size,proto3" json:"size,omitempty"`
+	// What is wrong with its stop, for a person. Empty: nothing any more.
+	Problem string `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Whether the venue's process has said so; otherwise it does not answer for the account. Not set
+	// if nothing is wrong.
+	IsCertain     bool `protobuf:"varint,7,opt,name=is_certain,json=isCertain,proto3" json:"is_certain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProtectionChanged) Reset() {
+	*x = ProtectionChanged{}
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProtectionChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProtectionChanged) ProtoMessage() {}
+
+func (x *ProtectionChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProtectionChanged.ProtoReflect.Descriptor instead.
+func (*ProtectionChanged) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ProtectionChanged) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *ProtectionChanged) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *ProtectionChanged) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *ProtectionChanged) GetSymbol() string {
+	if x != nil {
+		return x.Symbol
+	}
+	return ""
+}
+
+func (x *ProtectionChanged) GetSize() string {
+	if x != nil {
+		return x.Size
+	}
+	return ""
+}
+
+func (x *ProtectionChanged) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *ProtectionChanged) GetIsCertain() bool {
+	if x != nil {
+		return x.IsCertain
+	}
+	return false
+}
+
 var File_venuemesh_events_v1_risk_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
@@ -818,7 +920,16 @@ const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
 	"\x06symbol\x18\x04 \x01(\tR\x06symbol\x12\x12\n" +
 	"\x04size\x18\x05 \x01(\tR\x04size\x12\x17\n" +
 	"\ais_flat\x18\x06 \x01(\bR\x06isFlat\x12\x19\n" +
-	"\bsize_min\x18\a \x01(\tR\asizeMin*\x8d\x01\n" +
+	"\bsize_min\x18\a \x01(\tR\asizeMin\"\xc4\x01\n" +
+	"\x11ProtectionChanged\x12\x1a\n" +
+	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12\x14\n" +
+	"\x05venue\x18\x02 \x01(\tR\x05venue\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\tR\aaccount\x12\x16\n" +
+	"\x06symbol\x18\x04 \x01(\tR\x06symbol\x12\x12\n" +
+	"\x04size\x18\x05 \x01(\tR\x04size\x12\x18\n" +
+	"\aproblem\x18\x06 \x01(\tR\aproblem\x12\x1d\n" +
+	"\n" +
+	"is_certain\x18\a \x01(\bR\tisCertain*\x8d\x01\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rVERDICT_ALLOW\x10\x01\x12\x11\n" +
@@ -852,33 +963,34 @@ func file_venuemesh_events_v1_risk_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_events_v1_risk_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_venuemesh_events_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_venuemesh_events_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_venuemesh_events_v1_risk_proto_goTypes = []any{
-	(Verdict)(0),             // 0: venuemesh.events.v1.Verdict
-	(TradingMode)(0),         // 1: venuemesh.events.v1.TradingMode
-	(SubmissionOutcome)(0),   // 2: venuemesh.events.v1.SubmissionOutcome
-	(*OrderRequested)(nil),   // 3: venuemesh.events.v1.OrderRequested
-	(*VerdictGiven)(nil),     // 4: venuemesh.events.v1.VerdictGiven
-	(*OrdersSubmitted)(nil),  // 5: venuemesh.events.v1.OrdersSubmitted
-	(*PolicyChanged)(nil),    // 6: venuemesh.events.v1.PolicyChanged
-	(*ModeChanged)(nil),      // 7: venuemesh.events.v1.ModeChanged
-	(*PositionChanged)(nil),  // 8: venuemesh.events.v1.PositionChanged
-	(v1.Operation)(0),        // 9: venuemesh.tradeflow.v1.Operation
-	(*v1.OrderContent)(nil),  // 10: venuemesh.tradeflow.v1.OrderContent
-	(*Check)(nil),            // 11: venuemesh.events.v1.Check
-	(*v1.ApprovedOrder)(nil), // 12: venuemesh.tradeflow.v1.ApprovedOrder
-	(*v1.Order)(nil),         // 13: venuemesh.tradeflow.v1.Order
+	(Verdict)(0),              // 0: venuemesh.events.v1.Verdict
+	(TradingMode)(0),          // 1: venuemesh.events.v1.TradingMode
+	(SubmissionOutcome)(0),    // 2: venuemesh.events.v1.SubmissionOutcome
+	(*OrderRequested)(nil),    // 3: venuemesh.events.v1.OrderRequested
+	(*VerdictGiven)(nil),      // 4: venuemesh.events.v1.VerdictGiven
+	(*OrdersSubmitted)(nil),   // 5: venuemesh.events.v1.OrdersSubmitted
+	(*PolicyChanged)(nil),     // 6: venuemesh.events.v1.PolicyChanged
+	(*ModeChanged)(nil),       // 7: venuemesh.events.v1.ModeChanged
+	(*PositionChanged)(nil),   // 8: venuemesh.events.v1.PositionChanged
+	(*ProtectionChanged)(nil), // 9: venuemesh.events.v1.ProtectionChanged
+	(v1.Operation)(0),         // 10: venuemesh.tradeflow.v1.Operation
+	(*v1.OrderContent)(nil),   // 11: venuemesh.tradeflow.v1.OrderContent
+	(*Check)(nil),             // 12: venuemesh.events.v1.Check
+	(*v1.ApprovedOrder)(nil),  // 13: venuemesh.tradeflow.v1.ApprovedOrder
+	(*v1.Order)(nil),          // 14: venuemesh.tradeflow.v1.Order
 }
 var file_venuemesh_events_v1_risk_proto_depIdxs = []int32{
-	9,  // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
-	10, // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
-	10, // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
+	10, // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
+	11, // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
+	11, // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
 	0,  // 3: venuemesh.events.v1.VerdictGiven.verdict:type_name -> venuemesh.events.v1.Verdict
-	11, // 4: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
+	12, // 4: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
 	1,  // 5: venuemesh.events.v1.VerdictGiven.mode:type_name -> venuemesh.events.v1.TradingMode
-	12, // 6: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	13, // 6: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
 	2,  // 7: venuemesh.events.v1.OrdersSubmitted.outcome:type_name -> venuemesh.events.v1.SubmissionOutcome
-	13, // 8: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
+	14, // 8: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
 	1,  // 9: venuemesh.events.v1.ModeChanged.before:type_name -> venuemesh.events.v1.TradingMode
 	1,  // 10: venuemesh.events.v1.ModeChanged.after:type_name -> venuemesh.events.v1.TradingMode
 	11, // [11:11] is the sub-list for method output_type
@@ -900,7 +1012,7 @@ func file_venuemesh_events_v1_risk_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_risk_proto_rawDesc), len(file_venuemesh_events_v1_risk_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   6,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -188,6 +188,8 @@ type StrategyPosition struct {
 	EndedTimeNs int64 `protobuf:"fixed64,9,opt,name=ended_time_ns,json=endedTimeNs,proto3" json:"ended_time_ns,omitempty"`
 	// Number of reductions that wait for the previous one.
 	WaitingReductions uint32 `protobuf:"varint,10,opt,name=waiting_reductions,json=waitingReductions,proto3" json:"waiting_reductions,omitempty"`
+	// What is wrong with its stop, if that has raised an alarm. Empty: nothing is.
+	ProtectionProblem string `protobuf:"bytes,11,opt,name=protection_problem,json=protectionProblem,proto3" json:"protection_problem,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -290,6 +292,13 @@ func (x *StrategyPosition) GetWaitingReductions() uint32 {
 		return x.WaitingReductions
 	}
 	return 0
+}
+
+func (x *StrategyPosition) GetProtectionProblem() string {
+	if x != nil {
+		return x.ProtectionProblem
+	}
+	return ""
 }
 
 // Response of GetState.
@@ -836,7 +845,7 @@ const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\x06caller\x18\x04 \x01(\tR\x06caller\x12&\n" +
 	"\x0fchanged_time_ns\x18\x05 \x01(\x10R\rchangedTimeNs\x12+\n" +
 	"\x11unfenced_accounts\x18\x06 \x03(\tR\x10unfencedAccounts\x12\x12\n" +
-	"\x04rule\x18\a \x01(\tR\x04rule\"\xb9\x02\n" +
+	"\x04rule\x18\a \x01(\tR\x04rule\"\xe8\x02\n" +
 	"\x10StrategyPosition\x12!\n" +
 	"\flifecycle_id\x18\x01 \x01(\fR\vlifecycleId\x12\x1a\n" +
 	"\bstrategy\x18\x02 \x01(\tR\bstrategy\x12\x14\n" +
@@ -849,7 +858,8 @@ const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\aproblem\x18\b \x01(\tR\aproblem\x12\"\n" +
 	"\rended_time_ns\x18\t \x01(\x10R\vendedTimeNs\x12-\n" +
 	"\x12waiting_reductions\x18\n" +
-	" \x01(\rR\x11waitingReductions\"\xdc\x02\n" +
+	" \x01(\rR\x11waitingReductions\x12-\n" +
+	"\x12protection_problem\x18\v \x01(\tR\x11protectionProblem\"\xdc\x02\n" +
 	"\x10GetStateResponse\x127\n" +
 	"\x05modes\x18\x01 \x03(\v2!.venuemesh.inspector.v1.ModeStateR\x05modes\x12F\n" +
 	"\tpositions\x18\x02 \x03(\v2(.venuemesh.inspector.v1.StrategyPositionR\tpositions\x12%\n" +

@@ -1,0 +1,103 @@
+"""Compares the stop of a position with what the position holds, as the venue's process reports."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from core.inspector import positions
+from core.inspector.positions import OrderRole, Position, StrategyOrder
+from kit.accounting.amounts import ZERO, add, plain, subtract, total
+from kit.execution.request_ids import ATTEMPT_MARK
+
+WORKING = frozenset(
+    {
+        orders_pb2.ORDER_STATE_ACKNOWLEDGED,
+        orders_pb2.ORDER_STATE_OPEN,
+        orders_pb2.ORDER_STATE_PARTLY_FILLED,
+    }
+)
+"""States of an order that triggers: at the venue, or in its process (``held_here``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Whether a position has its stop."""
+
+    held: Decimal | None
+    """What it holds, negative if short; None if it is not known."""
+    problem: str = ""
+    """What is wrong with its stop; "": nothing."""
+
+    @property
+    def is_certain(self) -> bool:
+        return self.held is not None
+
+
+def compare(
+    position: Position, orders: Sequence[StrategyOrder], reported: Iterable[orders_pb2.Order]
+) -> Protection:
+    """Compare a position with its orders at the venue. ``orders``: as they are stored.
+    ``reported``: by the venue's process, among others of the account."""
+    stored = {order.client_order_id: order for order in orders}
+    by_name = {order.request_id: order for order in orders}
+    held, covered, triggers = positions.held(orders), ZERO, set[str]()
+    for one in reported:
+        known = stored.get(one.client_order_id)
+        first = known or by_name.get(one.request_id.partition(ATTEMPT_MARK)[0])
+        if first is None:
+            continue
+        held = add(held, _not_stored(position, known, first, one))
+        if first.role != OrderRole.STOP or one.state not in WORKING:
+            continue
+        price = one.content.stop_price
+        if price and position.stop_price and Decimal(price) != Decimal(position.stop_price):
+            triggers.add(price)
+        else:
+            covered = add(covered, _open_size(one))
+    return Protection(held, _problem(position, held, covered, triggers))
+
+
+def unreported(
+    orders: Iterable[StrategyOrder], listed: Mapping[str, orders_pb2.Order]
+) -> list[StrategyOrder]:
+    """The orders whose end is not stored and which are not open either."""
+    return [one for one in orders if not one.is_complete and one.client_order_id not in listed]
+
+
+def _problem(position: Position, held: Decimal, covered: Decimal, triggers: set[str]) -> str:
+    needed = position.tradable(abs(held))
+    if covered >= needed:
+        return ""
+    if triggers:
+        found = ", ".join(sorted(triggers))
+        return f"its stop triggers at {found}, not at {position.stop_price}"
+    if covered:
+        return f"its stop is for {plain(covered)} of {plain(needed)}"
+    return "it has no stop"
+
+
+def _open_size(order: orders_pb2.Order) -> Decimal:
+    return subtract(Decimal(order.content.size), Decimal(order.filled_size or 0))
+
+
+def _not_stored(
+    position: Position,
+    known: StrategyOrder | None,
+    first: StrategyOrder,
+    reported: orders_pb2.Order,
+) -> Decimal:
+    """The change of the position by fills that are not stored. ``first``: the first attempt of an
+    order; ``known``: the order, if it is stored."""
+    size, fee = (ZERO, ZERO) if known is None else (known.fills_size, known.base_fee)
+    missing = subtract(Decimal(reported.filled_size or 0), size)
+    if missing <= ZERO:
+        return ZERO
+    fees = total(
+        Decimal(one.amount)
+        for one in reported.fees
+        if position.base_asset and one.asset == position.base_asset
+    )
+    change = missing if first.is_buy else subtract(ZERO, missing)
+    return subtract(change, max(subtract(fees, fee), ZERO))
