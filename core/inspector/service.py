@@ -16,8 +16,8 @@ from core.inspector import (
     modes,
     pending_submissions,
     positions,
+    protection_reports,
     protection_store,
-    protections,
     reconciliation_store,
     reduction_queue,
     risk_reports,
@@ -161,7 +161,7 @@ class RiskReportsServicer(risk_reports_pb2_grpc.RiskReportsServicer):
         self, request: risk_reports_pb2.ListProtectionsRequest, context: Context
     ) -> risk_reports_pb2.ListProtectionsResponse:
         async with self._database.transaction() as connection:
-            found = await protections.load(connection)
+            found = await protection_reports.load(connection)
         page, token = page_of(
             request, found, lambda one: [one.venue, one.account, one.symbol, one.strategy]
         )

@@ -12,7 +12,7 @@ from venuemesh.tradeflow.v1 import signed_pb2
 from core.inspector import verdict_reports
 from core.inspector.positions import OrderRole
 from core.inspector.price_cache import PriceCache
-from core.inspector.protections import (
+from core.inspector.protection_reports import (
     CLOSING,
     NOTHING_HELD,
     PROTECTED,
