@@ -298,3 +298,16 @@ async def test_pages_of_verdicts_join_also_where_refusals_are_rare(rig, monkeypa
     assert sizes[0] == 0
     with pytest.raises(BadPageToken):
         await verdicts(rig, page_token="x")
+
+
+async def test_full_page_of_verdicts_is_followed_by_the_next_verdict(rig):
+    await acting(rig, OPEN_POLICY)
+    for number in (1, 2, 3):
+        await rig.put(DECISIONS, decision(number))
+    expected = [one.event_id for one in await until_verdicts(rig, 3)]
+    found, token = [], ""
+    while token or not found:
+        page = await verdicts(rig, page_size=1, page_token=token)
+        found += [one.event_id for one in page.verdicts]
+        token = page.next_page_token
+    assert found == expected
