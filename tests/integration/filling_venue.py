@@ -46,6 +46,9 @@ class FillingVenue(trade_flow_pb2_grpc.TradeFlowServicer, market_data_pb2_grpc.M
             )
             for symbol in symbols
         ]
+        self._account = accounts_pb2.Account(
+            account=ACCOUNT, paper=True, state=accounts_pb2.ACCOUNT_STATE_READY
+        )
         self._orders: dict[str, orders_pb2.Order] = {}
         self._fills: list[orders_pb2.Fill] = []
         self._executions: list[dict[str, Any]] = []
@@ -64,9 +67,20 @@ class FillingVenue(trade_flow_pb2_grpc.TradeFlowServicer, market_data_pb2_grpc.M
         return book
 
     async def ListAccounts(self, request, context):
-        return accounts_pb2.ListAccountsResponse(
-            accounts=[accounts_pb2.Account(account=ACCOUNT, paper=True)]
-        )
+        return accounts_pb2.ListAccountsResponse(accounts=[self._account])
+
+    async def Heartbeat(self, request, context):
+        return accounts_pb2.HeartbeatResponse(account=self._account)
+
+    async def ListBalances(self, request, context):
+        return trade_flow_pb2.ListBalancesResponse()
+
+    async def ListPositions(self, request, context):
+        return trade_flow_pb2.ListPositionsResponse()
+
+    async def ListOpenOrders(self, request, context):
+        found = [one for one in self._orders.values() if one.state == orders_pb2.ORDER_STATE_OPEN]
+        return trade_flow_pb2.ListOpenOrdersResponse(orders=found)
 
     async def ListCashFlows(self, request, context):
         deposit = cash_flows_pb2.CashFlow(
