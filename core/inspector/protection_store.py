@@ -11,7 +11,10 @@ from kit.base.database import Connection
 from kit.events import event_log
 from kit.events.event_ids import event_id
 
-_ALARMS = "SELECT position_id, problem FROM inspector_protections WHERE alarm_time_ns > 0"
+_ALARMS = (
+    "SELECT position_id, problem FROM inspector_protections JOIN inspector_positions"
+    " USING (position_id) WHERE alarm_time_ns > 0"
+)
 _CHANGE = (
     "INSERT INTO inspector_protections VALUES (%s, %s, %s, 1, false)"
     " ON CONFLICT (position_id) DO UPDATE SET (alarm_time_ns, problem, changes)"

@@ -43,6 +43,8 @@ TABLES = (
     "inspector_terms",
     "inspector_equity_marks",
     "inspector_mode_rules",
+    "inspector_protections",
+    "inspector_reconciliations",
     "ledger_accounts",
     "ledger_groups",
     "ledger_positions",

@@ -237,8 +237,13 @@ def close_before_exits_have_ended(patch):
     patch.setattr(positions.StrategyOrder, "is_complete", property(lambda self: True))
 
 
-def replace_no_exits(patch):
+def watch_no_stops(patch):
+    """What is wrong with a stop is not repaired."""
     patch.setattr(StopMonitor, "look", nothing)
+
+
+def replace_no_exits(patch):
+    watch_no_stops(patch)
     # A mode that stays keeps runs from having a position at the end.
     patch.setattr(Chain, "_set_mode", lambda self: None)
 
@@ -258,6 +263,7 @@ def protect_half(patch):
         await protect(self, connection, position, held, left / 2)
 
     patch.setattr(PositionCloser, "_protect", protect_half)
+    watch_no_stops(patch)
 
 
 def reduce_too_little(patch):
