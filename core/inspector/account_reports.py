@@ -103,22 +103,21 @@ class AccountReports:
             state = accounts_pb2.AccountState.Name(account.state).removeprefix("ACCOUNT_STATE_")
             return AccountReport(f"the account is {state}: {account.detail}".rstrip(": "))
         try:
+            # First: what they fill meanwhile differs once, and is late.
+            orders = await self._venues.open_orders(venue, account.account)
             async with calling(self._channels, venue) as stub:
-                return await _read(stub, venue, account)
+                return await _read(stub, venue, account, orders)
         except (NoAnswer, CallRefused) as error:
             return AccountReport(f"the venue's process does not answer: {error}")
 
 
 async def _read(
-    stub: "TradeFlowAsyncStub", venue: str, account: accounts_pb2.Account
+    stub: "TradeFlowAsyncStub",
+    venue: str,
+    account: accounts_pb2.Account,
+    orders: Sequence[orders_pb2.Order],
 ) -> AccountReport:
     place: dict[str, Any] = {"venue": venue, "account": account.account, "page_size": PAGE_SIZE}
-    # Orders first: what they fill meanwhile differs once, and is late.
-    orders = await whole_list(
-        stub.ListOpenOrders,
-        trade_flow_pb2.ListOpenOrdersRequest(**place),
-        timeout=ANSWER_SECONDS_MAX,
-    )
     positions = await whole_list(
         stub.ListPositions,
         trade_flow_pb2.ListPositionsRequest(**place),
@@ -133,5 +132,5 @@ async def _read(
         balances_time_ns=balances.as_of_time_ns,
         positions={one.symbol: Decimal(one.size) for one in positions.positions},
         positions_time_ns=positions.as_of_time_ns,
-        orders=orders.orders,
+        orders=orders,
     )

@@ -92,11 +92,8 @@ class HeartbeatSender:
 
     async def _heartbeat(self, venue: str, account: accounts_pb2.Account) -> float:
         """Send one. Returns the seconds until the next one is due."""
-        span_seconds = (account.dead_man_ms or SPAN_MS) / 1000
-        seconds, about = (
-            span_seconds / HEARTBEATS_PER_SPAN,
-            f"heartbeat of {venue}/{account.account}",
-        )
+        seconds = (account.dead_man_ms or SPAN_MS) / 1000 / HEARTBEATS_PER_SPAN
+        about = f"heartbeat of {venue}/{account.account}"
         signed = self._approver.heartbeat(venue, account.account, self._clock.time_ns())
         try:
             await self._venues.heartbeat(signed)
