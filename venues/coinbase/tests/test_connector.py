@@ -190,9 +190,16 @@ async def test_an_update_before_the_whole_book_does_no_harm(
 async def test_a_lost_update_of_exchange_is_found_when_the_book_crosses(
     of_exchange: ConnectorUnderTest, raw: RawClient
 ) -> None:
-    """Nothing else can show it: the market moves on until the stale level is crossed."""
-    await raw.order(fault="drop", symbol="BTC-USD", channel="book", count=20)
-    await of_exchange.until(lambda: of_exchange.all_gaps, "a gap")
+    """Nothing else can show it: the market moves on until the stale level is crossed.
+
+    A market that moves away crosses no level for a long time: more is lost until it turns.
+    """
+    while not of_exchange.all_gaps:
+        await raw.order(fault="drop", symbol="BTC-USD", channel="book", count=20)
+        more = of_exchange.count(BOOK) + 100
+        await of_exchange.until(
+            lambda more=more: of_exchange.all_gaps or of_exchange.count(BOOK) > more, "updates"
+        )
     await of_exchange.until(of_exchange.synchronized, "synchronized books")
     assert {gap.symbol for gap in of_exchange.all_gaps} == {"BTC-USD"}
     assert {gap.reason for gap in of_exchange.all_gaps} == {types_pb2.GAP_REASON_CROSSED}
