@@ -204,7 +204,8 @@ def _costed_fill(order: orders_pb2.Order, fill: orders_pb2.Fill, mids: Mids) -> 
         size=Decimal(fill.size),
         time_ns=_time_of(fill),
         fee_asset=fill.fee.asset,
-        fee_amount=Decimal(fill.fee.amount) if fill.fee.amount else None,
+        # Fees in several assets have no sum without a rate.
+        fee_amount=Decimal(fill.fee.amount) if fill.fee.amount and not fill.further_fees else None,
         is_maker=LIQUIDITIES.get(fill.liquidity),
         mids_after=[_of(order, time_ns, mids).price for time_ns in _times_after(fill)],
     )

@@ -70,8 +70,8 @@ _CHANGE_ORDER = (
     " RETURNING position_id"
 )
 _POSITION_OF = (
-    "SELECT position_id FROM inspector_orders WHERE (venue, account, client_order_id)"
-    " = (%s, %s, %s)"
+    "SELECT position_id, base_asset FROM inspector_orders AS one JOIN inspector_positions"
+    " USING (position_id) WHERE (one.venue, one.account, one.client_order_id) = (%s, %s, %s)"
 )
 _REJECT = (
     "UPDATE inspector_orders SET state = %s WHERE (venue, account, client_order_id) = (%s, %s, %s)"
@@ -311,7 +311,9 @@ async def add_fill(connection: Connection, fill: orders_pb2.Fill, request_id: st
     row = await (await connection.execute(_POSITION_OF, key)).fetchone()
     if row is None:
         return b""
-    fee = fill.fee
+    # Only the fee in the base asset changes the size.
+    in_base = (fee for fee in fill.further_fees if fee.asset == row[1])
+    fee = next(in_base, fill.fee)
     await connection.execute(
         _ADD_FILL,
         [

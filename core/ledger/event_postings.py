@@ -202,14 +202,11 @@ class EventPostings:
             return posting_rules.flow_postings(accounts, kind, *execution.flow())
         contract, effects = self._contracts[execution.instrument], batch.effects[event_id]
         if kind is PostingKind.FILL:
-            fee = execution.fee()
-            fees = split(fee.atoms, [change.size for change in changes])
+            fees = _shared_fees(execution, contract, changes)
             return tuple(
                 posting
-                for change, part, effect in zip(changes, fees, effects, strict=True)
-                for posting in posting_rules.fill_postings(
-                    accounts, contract, change, PaidFee(fee.asset, part), effect
-                )
+                for change, own, effect in zip(changes, fees, effects, strict=True)
+                for posting in posting_rules.fill_postings(accounts, contract, change, own, effect)
             )
         amount, effect = changes[0].amount, effects[0]
         if kind is PostingKind.OPENING:
@@ -217,6 +214,21 @@ class EventPostings:
         if changes[0].key.kind == ChangeKind.FUNDING:
             return posting_rules.funding_postings(accounts, contract, amount, effect)
         return posting_rules.settlement_postings(accounts, contract, amount, effect)
+
+
+def _shared_fees(
+    execution: Execution, contract: Contract, changes: Sequence[PositionChange]
+) -> list[list[PaidFee]]:
+    """What each of the changes of a fill pays, by asset. A fee in the base asset of spot is part of
+    the change itself."""
+    shared: list[list[PaidFee]] = [[] for _ in changes]
+    for asset, atoms in execution.fees().items():
+        if contract.is_spot and asset == contract.base:
+            continue
+        parts = split(atoms, [change.size for change in changes])
+        for own, part in zip(shared, parts, strict=True):
+            own.append(PaidFee(asset, part))
+    return shared
 
 
 def _inserted(

@@ -1,5 +1,6 @@
 """Reads the events of fills and of other changes of balances."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from venuemesh.common.v1 import types_pb2
@@ -8,7 +9,7 @@ from venuemesh.tradeflow.v1 import cash_flows_pb2
 
 from core.ledger.contracts import InstrumentKey
 from core.ledger.position_history import ChangeKey, ChangeKind, PositionChange
-from core.ledger.posting_rules import KINDS, InstrumentAccounts, PaidFee
+from core.ledger.posting_rules import KINDS, InstrumentAccounts
 from core.ledger.postings import AMOUNT_END, PostingKind
 from kit.accounting.contract import Contract
 from kit.accounting.money import parse_atoms
@@ -90,12 +91,14 @@ class Execution:
         balances = self.event.balances_opened.balances
         return {one.asset: _atoms(f"balance of {one.asset}", one.total) for one in balances}
 
-    def fee(self) -> PaidFee:
-        """The fee of a fill; 0 if the venue does not state one. Raises Refused."""
-        fee = self.event.order_filled.fill.fee
-        if not fee.asset or not fee.amount:
-            return PaidFee("", 0)
-        return PaidFee(fee.asset, _atoms("fee", fee.amount))
+    def fees(self) -> Counter[str]:
+        """The fees of a fill, in atoms by asset. Raises Refused."""
+        fill = self.event.order_filled.fill
+        found: Counter[str] = Counter()
+        for fee in (fill.fee, *fill.further_fees):
+            if fee.asset and fee.amount:
+                found[fee.asset] += _atoms("fee", fee.amount)
+        return found
 
     def change(self, contract: Contract) -> PositionChange | None:
         """What it changes in the positions of its instrument, or None. Raises Refused."""
@@ -120,8 +123,6 @@ class Execution:
             raise Refused("AMOUNT_OUT_OF_BOUNDS", f"the value of {fill.size} at {fill.price}")
         if fill.side not in (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL):
             raise Refused("BAD_REQUEST", "the side of a fill is not set")
-        fee = self.fee()
-        is_base_fee = contract.is_spot and fee.asset == contract.base
         is_paid = contract.is_spot or not fill.profit_at_settlement
         kind = ChangeKind.FILL if is_paid else ChangeKind.UNPAID_FILL
         key = ChangeKey(fill.venue_time_ns, kind, len(fill.fill_id), fill.fill_id)
@@ -131,7 +132,7 @@ class Execution:
             self.event.order_filled.strategy,
             price,
             size if fill.side == types_pb2.SIDE_BUY else -size,
-            fee.atoms if is_base_fee else 0,
+            self.fees()[contract.base] if contract.is_spot else 0,
         )
 
     def _opening(self, contract: Contract) -> PositionChange:

@@ -73,10 +73,11 @@ def fill_postings(
     accounts: InstrumentAccounts,
     contract: Contract,
     change: PositionChange,
-    fee: PaidFee,
+    fees: Iterable[PaidFee],
     effect: Effect,
 ) -> tuple[Posting, ...]:
-    """The postings of a fill: what it exchanges, its fee, and what it realises."""
+    """The postings of a fill: what it exchanges, its fees (on spot those in the base asset are part
+    of the change), and what it realises."""
     strategy = change.strategy
     if contract.is_spot:
         exchanged = [
@@ -85,9 +86,10 @@ def fill_postings(
         ]
     else:
         exchanged = list(_contracts(accounts, strategy, change.size))
-    if fee.atoms and not change.base_fee:
-        fees = accounts.of(AccountCode.FEES, fee.asset, strategy)
-        exchanged += move(fees, accounts.cash(fee.asset), fee.atoms)
+    for fee in fees:
+        if fee.atoms:
+            paid = accounts.of(AccountCode.FEES, fee.asset, strategy)
+            exchanged += move(paid, accounts.cash(fee.asset), fee.atoms)
     if not contract.is_spot:
         exchanged += _distributed(accounts, contract.settle, effect.net_profit, effect)
     return tuple(exchanged)

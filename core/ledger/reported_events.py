@@ -69,8 +69,8 @@ def same_fact(first: event_pb2.Event, second: event_pb2.Event) -> bool:
 def _fact(event: event_pb2.Event) -> tuple[object, ...]:
     if event.WhichOneof("payload") == "order_filled":
         fill = event.order_filled.fill
-        fee = (fill.fee.asset, fill.fee.amount)
-        return (fill.fill_id, fill.side, fill.price, fill.size, *fee, fill.venue_time_ns)
+        fees = [(fee.asset, fee.amount) for fee in (fill.fee, *fill.further_fees)]
+        return (fill.fill_id, fill.side, fill.price, fill.size, fees, fill.venue_time_ns)
     if event.WhichOneof("payload") == "cash_moved":
         flow = event.cash_moved.cash_flow
         return (flow.cash_flow_id, flow.kind, flow.symbol, flow.asset, flow.amount)

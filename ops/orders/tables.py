@@ -123,7 +123,7 @@ def fill_cells(fill: orders_pb2.Fill) -> Sequence[str]:
         side(fill.side),
         _size(fill.size, fill.size_unit),
         fill.price,
-        f"{fill.fee.amount} {fill.fee.asset}",
+        ", ".join(f"{fee.amount} {fee.asset}" for fee in (fill.fee, *fill.further_fees)),
         liquidity,
         fill.client_order_id or fill.venue_order_id,
     )

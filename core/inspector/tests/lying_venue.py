@@ -120,7 +120,8 @@ class LyingVenue:
         for fill in self.all_fills:
             size = Decimal(fill.size)
             found += size if fill.side == types_pb2.SIDE_BUY else -size
-            found -= Decimal(fill.fee.amount) if fill.fee.asset == "BTC" else ZERO
+            for fee in (fill.fee, *fill.further_fees):
+                found -= Decimal(fee.amount) if fee.asset == "BTC" else ZERO
         return found
 
     async def _call(self, name, act, late=None):
@@ -197,6 +198,9 @@ class LyingVenue:
         content = order.content
         is_buy = content.side == types_pb2.SIDE_BUY
         fee = orders_pb2.Fee(asset="BTC" if is_buy else "USDT", amount=plain(size * FEE))
+        # Every second fill costs something in another asset too, which the venue names first.
+        fees = [orders_pb2.Fee(asset="BNB", amount="0.5")] if len(self.all_fills) % 2 else []
+        fees.append(fee)
         self.all_fills.append(
             orders_pb2.Fill(
                 venue=content.venue,
@@ -207,14 +211,17 @@ class LyingVenue:
                 side=content.side,
                 price="100",
                 size=plain(size),
-                fee=fee,
+                fee=fees[0],
+                further_fees=fees[1:],
             )
         )
         order.filled_size = plain(Decimal(order.filled_size) + size)
-        fees = {one.asset: Decimal(one.amount) for one in order.fees}
-        paid = fees.get(fee.asset, ZERO) + Decimal(fee.amount)
+        paid = {one.asset: Decimal(one.amount) for one in order.fees}
+        for one in fees:
+            paid[one.asset] = paid.get(one.asset, ZERO) + Decimal(one.amount)
         del order.fees[:]
-        order.fees.add(asset=fee.asset, amount=plain(paid))
+        for asset, amount in paid.items():
+            order.fees.add(asset=asset, amount=plain(amount))
 
     def _cancel(self, approved):
         order = self.orders.get(approved.target_client_order_id)

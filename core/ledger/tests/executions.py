@@ -114,7 +114,7 @@ def _random_event(chance: random.Random, number: int) -> event_pb2.Event:
     fee_assets = [terms.settle] if terms.settle else [terms.base, terms.quote, "BNB"]
     fee = chance.choice(["0.00012", "0.3", "-0.0001", "0", "0.000000000000000007"])
     size = chance.choice(["1", "2.5", "0.3", "7", "0.00000001"])
-    return fill(
+    found = fill(
         symbol,
         number,
         ("-" if chance.random() < 0.5 else "") + size,
@@ -123,6 +123,10 @@ def _random_event(chance: random.Random, number: int) -> event_pb2.Event:
         strategy=chance.choice(STRATEGIES),
         fee=(chance.choice(fee_assets), fee),
     )
+    if chance.random() < 0.2:
+        further = chance.choice([*fee_assets, "EUR"])
+        found.order_filled.fill.further_fees.add(asset=further, amount="0.07")
+    return found
 
 
 def expected_balances(events: Iterable[event_pb2.Event]) -> Balances:

@@ -162,7 +162,9 @@ class IndependentBooks:
         own = self.held.setdefault((symbol, strategy), AverageCostPosition())
         side = 1 if one.side == types_pb2.SIDE_BUY else -1
         price, size = Fraction(one.price), side * Fraction(one.size)
-        fee = floor(Fraction(one.fee.amount) * ATOMS) if one.fee.amount else 0
+        fees: Counter[str] = Counter()
+        for fee in (one.fee, *one.further_fees):
+            fees[fee.asset] += floor(Fraction(fee.amount or 0) * ATOMS)
         profit = own.trade(terms, price, size)
         if terms.settle:
             contracts = BookKey("POSITION", self._asset(symbol), symbol, strategy)
@@ -179,18 +181,18 @@ class IndependentBooks:
             base = BookKey("POSITION", terms.base, symbol, strategy)
             self._move(costs, BookKey("CASH", terms.quote), value)
             self._move(BookKey("CASH", terms.base), base, floor(size * ATOMS))
-            if one.fee.asset == terms.base and fee:
+            if in_base := fees.pop(terms.base, 0):
                 # As if so much had been sold at the price, and the proceeds were the fee.
-                profit += own.trade(terms, price, -Fraction(fee, ATOMS))
-                sign = 1 if fee > 0 else -1
-                proceeds = sign * terms.value(price, Fraction(abs(fee), ATOMS))
-                self._move(base, BookKey("CASH", terms.base), fee)
+                profit += own.trade(terms, price, -Fraction(in_base, ATOMS))
+                sign = 1 if in_base > 0 else -1
+                proceeds = sign * terms.value(price, Fraction(abs(in_base), ATOMS))
+                self._move(base, BookKey("CASH", terms.base), in_base)
                 self._move(BookKey("FEES", terms.quote, symbol, strategy), costs, proceeds)
-                fee = 0
             realized = BookKey("REALIZED_PROFIT", terms.quote, symbol, strategy)
             self._move(costs, realized, profit)
-        paid_to = BookKey("FEES", one.fee.asset, symbol, strategy)
-        self._move(paid_to, BookKey("CASH", one.fee.asset), fee)
+        for asset, paid in fees.items():
+            paid_to = BookKey("FEES", asset, symbol, strategy)
+            self._move(paid_to, BookKey("CASH", asset), paid)
 
     def flow(self, one: cash_flows_pb2.CashFlow) -> None:
         amount = floor(Fraction(one.amount) * ATOMS)

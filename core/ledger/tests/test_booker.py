@@ -85,6 +85,18 @@ async def test_spot_with_a_fee_in_the_base_asset_becomes_flat(books):
     }
 
 
+async def test_all_fees_of_a_fill_are_booked(books):
+    filled = fill(SPOT, 1, "1", "60000", strategy="s1", fee=("USDT", "12"))
+    filled.order_filled.fill.further_fees.add(asset="BNB", amount="0.5")
+    filled.order_filled.fill.further_fees.add(asset="BTC", amount="0.25")
+    await books.book(filled)
+    found = await books.balances()
+    assert found["FEES", "BNB", SPOT, "s1"] == ATOMS // 2
+    assert found["CASH", "BNB", "", ""] == -ATOMS // 2
+    assert found["CASH", "BTC", "", ""] == 3 * ATOMS // 4
+    assert found["FEES", "USDT", SPOT, "s1"] == (12 + 15_000) * ATOMS
+
+
 async def test_a_fill_of_a_negative_size_takes_an_earlier_one_back(books):
     taken_back = fill(SPOT, 2, "1", "60000", strategy="s1", fee=("USDT", "-60"))
     taken_back.order_filled.fill.size = "-1"

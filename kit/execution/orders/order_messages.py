@@ -6,7 +6,7 @@ from decimal import Decimal
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.accounting import instruments
-from kit.accounting.amounts import ZERO, plain
+from kit.accounting.amounts import plain
 from kit.execution.context import AccountContext
 from kit.execution.contract import OrderCapabilities, VenueBalance, VenueOrder, VenuePosition
 from kit.execution.journal.records import OrderFill
@@ -73,8 +73,7 @@ def fill_message(
     find_instrument: FindInstrument,
     capabilities: OrderCapabilities,
 ) -> orders_pb2.Fill:
-    """Render a fill. Of several fees it has the first; the order's message has all."""
-    asset, amount = fill.fees[0] if fill.fees else ("", ZERO)
+    fees = [orders_pb2.Fee(asset=asset, amount=plain(amount)) for asset, amount in fill.fees]
     return orders_pb2.Fill(
         venue=account.venue,
         account=account.account,
@@ -85,12 +84,13 @@ def fill_message(
         side=fill.side,  # type: ignore[arg-type]  # the number of an enum
         price=plain(fill.price),
         size=plain(fill.size),
-        fee=orders_pb2.Fee(asset=asset, amount=plain(amount)) if asset else None,
+        fee=fees[0] if fees else None,
         liquidity=fill.liquidity,  # type: ignore[arg-type]  # the number of an enum
         venue_time_ns=fill.venue_time_ns,
         received_time_ns=fill.received_time_ns,
         size_unit=_size_unit(fill.symbol, find_instrument),
         profit_at_settlement=capabilities.profit_at_settlement,
+        further_fees=fees[1:],
     )
 
 

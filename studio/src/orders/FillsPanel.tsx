@@ -5,7 +5,7 @@ import { Panel } from "../ui/Panel";
 import { WhyLink } from "../why/WhyLink";
 import { type AccountView, fillKey, FILLS_MAX } from "./accountView";
 import { ColumnHeads, SideMark, Size } from "./OrderCells";
-import { liquidityLabel } from "./labels";
+import { feesLabel, liquidityLabel } from "./labels";
 
 const COLUMNS = ["Time, UTC", "Symbol", "Side", "Size", "Price", "Fee", "As", "Order", "Chain"];
 
@@ -46,7 +46,7 @@ export function FillsPanel({ view: { fills, isKnown }, failure }: FillsPanelProp
                   </td>
                   <td className="number">{fill.price}</td>
                   <td className="number">
-                    {fill.fee ? `${fill.fee.amount} ${fill.fee.asset}` : "—"}
+                    {feesLabel(fill)}
                   </td>
                   <td>{liquidityLabel(fill.liquidity)}</td>
                   <td className="id">{fill.clientOrderId || fill.venueOrderId}</td>

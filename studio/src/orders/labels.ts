@@ -1,6 +1,7 @@
 import { Side } from "../gen/venuemesh/common/v1/types_pb";
 import { DifferenceKind } from "../gen/venuemesh/tradeflow/v1/differences_pb";
 import {
+  type Fill,
   GroupRole,
   Liquidity,
   type Order,
@@ -72,6 +73,12 @@ export function typeLabel(type: OrderType): string {
 export function sideLabel(side: Side): string {
   if (side === Side.UNSPECIFIED) return "Unspecified";
   return side === Side.BUY ? "Buy" : "Sell";
+}
+
+/** The fees of a fill, or a dash. */
+export function feesLabel(fill: Fill): string {
+  const fees = fill.fee ? [fill.fee, ...fill.furtherFees] : [];
+  return fees.map((fee) => `${fee.amount} ${fee.asset}`).join(", ") || "—";
 }
 
 export function liquidityLabel(liquidity: Liquidity): string {

@@ -1,5 +1,5 @@
 import { SideMark, Size } from "../orders/OrderCells";
-import { liquidityLabel } from "../orders/labels";
+import { feesLabel, liquidityLabel } from "../orders/labels";
 import { formatDateTime, formatTime } from "../ui/format";
 import type { ChainNode } from "./chain";
 import { EventCard } from "./EventCard";
@@ -47,7 +47,7 @@ export function FillsCard({ nodes, chosen }: FillsCardProps) {
                 </td>
                 <td className="number">{fill.price}</td>
                 <td className="number">
-                  {fill.fee ? `${fill.fee.amount} ${fill.fee.asset}` : "—"}
+                  {feesLabel(fill)}
                 </td>
                 <td>{liquidityLabel(fill.liquidity)}</td>
                 <td className="faint">{fill.fillId}</td>

@@ -1049,7 +1049,7 @@ type Fill struct {
 	Price string `protobuf:"bytes,8,opt,name=price,proto3" json:"price,omitempty"`
 	// Decimal text, in the unit of the order's size.
 	Size string `protobuf:"bytes,9,opt,name=size,proto3" json:"size,omitempty"`
-	// Fee of the fill.
+	// Fee of the fill; the first one, if the venue charges it in several assets.
 	Fee *Fee `protobuf:"bytes,10,opt,name=fee,proto3" json:"fee,omitempty"`
 	// Maker or taker.
 	Liquidity Liquidity `protobuf:"varint,11,opt,name=liquidity,proto3,enum=venuemesh.tradeflow.v1.Liquidity" json:"liquidity,omitempty"`
@@ -1062,8 +1062,10 @@ type Fill struct {
 	// Whether the profit that it realises is in the balance only after the venue's next settlement,
 	// as a cash flow. Its fee is in the balance at once.
 	ProfitAtSettlement bool `protobuf:"varint,15,opt,name=profit_at_settlement,json=profitAtSettlement,proto3" json:"profit_at_settlement,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// The fees after the first one. Empty at most venues; Kraken may charge in several assets.
+	FurtherFees   []*Fee `protobuf:"bytes,16,rep,name=further_fees,json=furtherFees,proto3" json:"further_fees,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Fill) Reset() {
@@ -1199,6 +1201,13 @@ func (x *Fill) GetProfitAtSettlement() bool {
 		return x.ProfitAtSettlement
 	}
 	return false
+}
+
+func (x *Fill) GetFurtherFees() []*Fee {
+	if x != nil {
+		return x.FurtherFees
+	}
+	return nil
 }
 
 // Balance of an asset. Decimal text.
@@ -1407,7 +1416,7 @@ const file_venuemesh_tradeflow_v1_orders_proto_rawDesc = "" +
 	"\x0fcreated_time_ns\x18\r \x01(\x10R\rcreatedTimeNs\x12&\n" +
 	"\x0fupdated_time_ns\x18\x0e \x01(\x10R\rupdatedTimeNs\x12\x1b\n" +
 	"\tsize_unit\x18\x0f \x01(\tR\bsizeUnit\x12.\n" +
-	"\x13cancel_requested_by\x18\x10 \x01(\tR\x11cancelRequestedBy\"\x9b\x04\n" +
+	"\x13cancel_requested_by\x18\x10 \x01(\tR\x11cancelRequestedBy\"\xdb\x04\n" +
 	"\x04Fill\x12\x14\n" +
 	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x16\n" +
@@ -1424,7 +1433,8 @@ const file_venuemesh_tradeflow_v1_orders_proto_rawDesc = "" +
 	"\rvenue_time_ns\x18\f \x01(\x10R\vvenueTimeNs\x12(\n" +
 	"\x10received_time_ns\x18\r \x01(\x10R\x0ereceivedTimeNs\x12\x1b\n" +
 	"\tsize_unit\x18\x0e \x01(\tR\bsizeUnit\x120\n" +
-	"\x14profit_at_settlement\x18\x0f \x01(\bR\x12profitAtSettlement\"I\n" +
+	"\x14profit_at_settlement\x18\x0f \x01(\bR\x12profitAtSettlement\x12>\n" +
+	"\ffurther_fees\x18\x10 \x03(\v2\x1b.venuemesh.tradeflow.v1.FeeR\vfurtherFees\"I\n" +
 	"\aBalance\x12\x14\n" +
 	"\x05asset\x18\x01 \x01(\tR\x05asset\x12\x14\n" +
 	"\x05total\x18\x02 \x01(\tR\x05total\x12\x12\n" +
@@ -1549,11 +1559,12 @@ var file_venuemesh_tradeflow_v1_orders_proto_depIdxs = []int32{
 	14, // 10: venuemesh.tradeflow.v1.Fill.side:type_name -> venuemesh.common.v1.Side
 	9,  // 11: venuemesh.tradeflow.v1.Fill.fee:type_name -> venuemesh.tradeflow.v1.Fee
 	6,  // 12: venuemesh.tradeflow.v1.Fill.liquidity:type_name -> venuemesh.tradeflow.v1.Liquidity
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	9,  // 13: venuemesh.tradeflow.v1.Fill.further_fees:type_name -> venuemesh.tradeflow.v1.Fee
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_tradeflow_v1_orders_proto_init() }
