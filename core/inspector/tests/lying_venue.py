@@ -199,7 +199,7 @@ class LyingVenue:
         is_buy = content.side == types_pb2.SIDE_BUY
         fee = orders_pb2.Fee(asset="BTC" if is_buy else "USDT", amount=plain(size * FEE))
         # Every second fill costs something in another asset too, which the venue names first.
-        fees = [orders_pb2.Fee(asset="BNB", amount="0.5")] if len(self.all_fills) % 2 else []
+        fees = [] if len(self.all_fills) % 2 else [orders_pb2.Fee(asset="BNB", amount="0.5")]
         fees.append(fee)
         self.all_fills.append(
             orders_pb2.Fill(
