@@ -18,11 +18,11 @@ from venuemesh.events.v1 import event_pb2
 from benchmarks.database import empty_database
 from benchmarks.options import Options
 from benchmarks.report import Figure, Report
-from core.ledger.booker import Booker
 from core.ledger.contracts import InstrumentKey
 from core.ledger.event_postings import EventPostings
 from core.ledger.postgres_queries import PostgresQueries
 from core.ledger.postgres_store import PostgresStore
+from core.ledger.posting_writer import PostingWriter
 from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.base.migration import migrate
@@ -68,16 +68,18 @@ async def _run(options: Options) -> Report:
         async with empty_database() as url:
             await migrate(url)
             database = Database(url)
-            booker = Booker(database, PostgresStore(), EventPostings("average"), SystemClock())
+            writer = PostingWriter(
+                database, PostgresStore(), EventPostings("average"), SystemClock()
+            )
             batched, single = _fills(number, BATCHED_FILLS), _fills(-number - 1, SINGLE_FILLS)
             started, postings = time.perf_counter(), 0
             for start in range(0, len(batched), BATCH_FILLS):
-                result = await booker.book(batched[start : start + BATCH_FILLS], INSTRUMENTS)
+                result = await writer.book(batched[start : start + BATCH_FILLS], INSTRUMENTS)
                 postings += sum(len(one.group.postings) for one in result.booked)
             seconds = time.perf_counter() - started
             rates.append(postings / seconds)
             shares.append(await _insert_again(url) / seconds * 100)
-            times = sorted([await _timed(booker, fill) for fill in single])
+            times = sorted([await _timed(writer, fill) for fill in single])
             medians.append(statistics.median(times))
             longest.append(times[len(times) * 99 // 100])
             started = time.perf_counter()
@@ -96,10 +98,10 @@ async def _run(options: Options) -> Report:
     return Report("ledger: fills become postings, on disk", figures, notes)
 
 
-async def _timed(booker: Booker, fill: event_pb2.Event) -> float:
+async def _timed(writer: PostingWriter, fill: event_pb2.Event) -> float:
     """Milliseconds until a fill is on disk."""
     started = time.perf_counter()
-    await booker.book([fill], INSTRUMENTS)
+    await writer.book([fill], INSTRUMENTS)
     return (time.perf_counter() - started) * 1_000
 
 

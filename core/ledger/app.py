@@ -4,7 +4,6 @@ from venuemesh.events.v1 import event_pb2
 from venuemesh.ledger.v1 import ledger_pb2
 
 from core.ledger.account_discovery import AccountDiscovery
-from core.ledger.booker import Booker
 from core.ledger.event_postings import EventPostings
 from core.ledger.execution_collector import ExecutionCollector, VenueAccount
 from core.ledger.execution_store import ExecutionStore
@@ -14,6 +13,7 @@ from core.ledger.market_prices import MarketPrices
 from core.ledger.metrics import LedgerMetrics
 from core.ledger.postgres_queries import PostgresQueries
 from core.ledger.postgres_store import PostgresStore
+from core.ledger.posting_writer import PostingWriter
 from core.ledger.service import LedgerServicer, ServedQueries
 from core.ledger.settings import LedgerSettings
 from core.ledger.spot_pairs import SpotPairs
@@ -55,7 +55,7 @@ async def run(settings: LedgerSettings, events: EventsSettings, mesh: MeshSettin
     degraded_reasons = DegradedReasons(runtime.meter)
     database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
     store, queries = _stores(settings, database, runtime)
-    booker = Booker(database, store, EventPostings(settings.cost_method), clock)
+    writer = PostingWriter(database, store, EventPostings(settings.cost_method), clock)
     venues = runtime.channels(VENUE)
     prices = MarketPrices(BestPriceClient(venues, PRICE_SECONDS_MAX, clock), clock)
     valuation = Valuation(SpotPairs(venues, clock), prices)
@@ -67,19 +67,19 @@ async def run(settings: LedgerSettings, events: EventsSettings, mesh: MeshSettin
         feed.booked()
         relay.wake()
 
-    booker.when_booked = when_booked
-    holds = Holds(database, booker, clock)
-    servicer = LedgerServicer(booker, holds, queries, valuation, feed, clock)
+    writer.when_booked = when_booked
+    holds = Holds(database, writer, clock)
+    servicer = LedgerServicer(writer, holds, queries, valuation, feed, clock)
     runtime.serve(ledger_pb2.DESCRIPTOR, "Ledger", servicer)
 
     def collector(account: VenueAccount) -> ExecutionCollector:
-        store = ExecutionStore(database, booker, account.venue, account.account)
+        store = ExecutionStore(database, writer, account.venue, account.account)
         return ExecutionCollector(account, store, degraded_reasons, clock)
 
     discovery = AccountDiscovery(runtime.directory, collector, clock)
     metrics = LedgerMetrics(runtime.meter, discovery)
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
-    runtime.run_task("booker", booker.run)
+    runtime.run_task("writer", writer.run)
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_task("discovery", after_migration(discovery.run))

@@ -15,7 +15,7 @@ from core.ledger.contracts import (
     InstrumentKey,
     terms_of,
 )
-from core.ledger.execution_events import Execution, Refused
+from core.ledger.execution_events import Execution, InvalidExecution
 from core.ledger.fill_allocation import allocate, split
 from core.ledger.openings import Openings, opening_postings
 from core.ledger.position_history import FILLS, ChangeKind, PositionChange, PositionHistory
@@ -42,7 +42,7 @@ class _Batch:
     """By event id: one, or the parts of a fill that closes several positions."""
     divided: set[bytes] = field(default_factory=set)
     """Ids of events whose fills close several positions."""
-    refused: dict[bytes, Refused] = field(default_factory=dict)
+    refused: dict[bytes, InvalidExecution] = field(default_factory=dict)
     """By event id."""
 
 
@@ -65,7 +65,7 @@ class EventPostings:
 
     async def groups(
         self, connection: Connection, executions: Sequence[Execution], instruments: Instruments
-    ) -> tuple[list[PostingGroup], dict[bytes, Refused]]:
+    ) -> tuple[list[PostingGroup], dict[bytes, InvalidExecution]]:
         """The groups of executions that were not booked before, in the order of these, and by event
         id those that cannot be booked. Stores the changes of positions.
 
@@ -86,7 +86,7 @@ class EventPostings:
             try:
                 if event_id not in batch.refused:
                     groups.append(await self._group(connection, execution, batch))
-            except Refused as refused:
+            except InvalidExecution as refused:
                 batch.refused[event_id] = refused
         return groups, batch.refused
 
@@ -125,7 +125,7 @@ class EventPostings:
                         batch.changes[event_id] = [change]
                     if execution.is_flatten:
                         batch.divided.add(event_id)
-            except Refused as refused:
+            except InvalidExecution as refused:
                 batch.refused[event_id] = refused
         return batch
 
@@ -178,7 +178,7 @@ class EventPostings:
     async def _group(
         self, connection: Connection, execution: Execution, batch: _Batch
     ) -> PostingGroup:
-        """The group of an execution whose changes are applied. Raises Refused."""
+        """The group of an execution whose changes are applied. Raises InvalidExecution."""
         event = execution.event
         if execution.opens_balances:
             postings = await opening_postings(connection, execution)
@@ -275,6 +275,6 @@ def _positions(
         yield strategy, position.size, position.cost
 
 
-def _repeated(change: PositionChange) -> Refused:
+def _repeated(change: PositionChange) -> InvalidExecution:
     text = f"another event has booked {change.key.change_id!r} of {change.key.time_ns}"
-    return Refused("GROUP_ID_REUSED", text)
+    return InvalidExecution("GROUP_ID_REUSED", text)

@@ -24,7 +24,7 @@ POSITION_FLOWS = {
 """Changes of a balance that belong to positions, if they name an instrument."""
 
 
-class Refused(Exception):
+class InvalidExecution(Exception):
     """An event cannot be booked. ``reason`` is one of errors.proto."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -77,7 +77,7 @@ class Execution:
         return self.event.cash_moved.cash_flow.detail
 
     def flow(self) -> tuple[str, int]:
-        """The asset and the amount of a change of a balance. Raises Refused."""
+        """The asset and the amount of a change of a balance. Raises InvalidExecution."""
         flow = self.event.cash_moved.cash_flow
         return flow.asset, _atoms("amount", flow.amount)
 
@@ -87,12 +87,12 @@ class Execution:
         return self.event.HasField("balances_opened")
 
     def opened_balances(self) -> dict[str, int]:
-        """What the account had, by asset. Raises Refused."""
+        """What the account had, by asset. Raises InvalidExecution."""
         balances = self.event.balances_opened.balances
         return {one.asset: _atoms(f"balance of {one.asset}", one.total) for one in balances}
 
     def fees(self) -> Counter[str]:
-        """The fees of a fill, in atoms by asset. Raises Refused."""
+        """The fees of a fill, in atoms by asset. Raises InvalidExecution."""
         fill = self.event.order_filled.fill
         found: Counter[str] = Counter()
         for fee in (fill.fee, *fill.further_fees):
@@ -101,7 +101,7 @@ class Execution:
         return found
 
     def change(self, contract: Contract) -> PositionChange | None:
-        """What it changes in the positions of its instrument, or None. Raises Refused."""
+        """What it changes in the positions of its instrument, or None. Raises InvalidExecution."""
         if self.event.HasField("order_filled"):
             return self._fill(contract)
         if self.event.HasField("position_opened"):
@@ -118,11 +118,13 @@ class Execution:
         price, size = _atoms("price", fill.price), _atoms("size", fill.size)
         # A negative size takes an earlier fill back.
         if not size or price < 0 or (contract.is_inverse and not price):
-            raise Refused("AMOUNT_OUT_OF_BOUNDS", f"a fill of {fill.size} at {fill.price}")
+            raise InvalidExecution("AMOUNT_OUT_OF_BOUNDS", f"a fill of {fill.size} at {fill.price}")
         if contract.value(price, abs(size)) >= AMOUNT_END:
-            raise Refused("AMOUNT_OUT_OF_BOUNDS", f"the value of {fill.size} at {fill.price}")
+            raise InvalidExecution(
+                "AMOUNT_OUT_OF_BOUNDS", f"the value of {fill.size} at {fill.price}"
+            )
         if fill.side not in (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL):
-            raise Refused("BAD_REQUEST", "the side of a fill is not set")
+            raise InvalidExecution("BAD_REQUEST", "the side of a fill is not set")
         is_paid = contract.is_spot or not fill.profit_at_settlement
         kind = ChangeKind.FILL if is_paid else ChangeKind.UNPAID_FILL
         key = ChangeKey(fill.venue_time_ns, kind, len(fill.fill_id), fill.fill_id)
@@ -141,9 +143,11 @@ class Execution:
         price = _atoms("entry price", position.entry_price) if size else 0
         if contract.is_spot or price < 0 or (contract.is_inverse and size and not price):
             text = f"a position of {position.size} at {position.entry_price!r}"
-            raise Refused("AMOUNT_OUT_OF_BOUNDS", text)
+            raise InvalidExecution("AMOUNT_OUT_OF_BOUNDS", text)
         if size and contract.value(price, abs(size)) >= AMOUNT_END:
-            raise Refused("AMOUNT_OUT_OF_BOUNDS", f"the value of a position of {position.size}")
+            raise InvalidExecution(
+                "AMOUNT_OUT_OF_BOUNDS", f"the value of a position of {position.size}"
+            )
         key = ChangeKey(self.time_ns, ChangeKind.OPENING, 0, "")
         return PositionChange(key, self.event.event_id, price=price, size=size)
 
@@ -171,7 +175,7 @@ def _atoms(name: str, text: str) -> int:
     try:
         atoms = parse_atoms(text)
     except NumberError as error:
-        raise Refused("AMOUNT_OUT_OF_BOUNDS", f"{name}: {error}") from None
+        raise InvalidExecution("AMOUNT_OUT_OF_BOUNDS", f"{name}: {error}") from None
     if abs(atoms) >= AMOUNT_END:
-        raise Refused("AMOUNT_OUT_OF_BOUNDS", f"{name} {text} is too large")
+        raise InvalidExecution("AMOUNT_OUT_OF_BOUNDS", f"{name} {text} is too large")
     return atoms

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from venuemesh.events.v1 import event_pb2
 
-from core.ledger.booker import Booker
 from core.ledger.event_postings import Instruments
+from core.ledger.posting_writer import PostingWriter
 from core.ledger.reported_events import same_fact
 from kit.base.cursor import START, Cursor
 from kit.base.database import Connection, ConsumerPositionConflict, Database
@@ -49,9 +49,9 @@ class CollectorPosition:
 class ExecutionStore:
     """The events of one account. Methods raise StoreUnavailable."""
 
-    def __init__(self, database: Database, booker: Booker, venue: str, account: str) -> None:
+    def __init__(self, database: Database, writer: PostingWriter, venue: str, account: str) -> None:
         self._database = database
-        self._booker = booker
+        self._writer = writer
         self._key = venue, account
 
     async def position(self) -> CollectorPosition:
@@ -93,7 +93,7 @@ class ExecutionStore:
             if moved.rowcount != 1:
                 raise ConsumerPositionConflict("another process reads executions of this account")
 
-        await self._booker.book(new, instruments, move)
+        await self._writer.book(new, instruments, move)
         return changed
 
     async def _compared(

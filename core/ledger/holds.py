@@ -12,7 +12,7 @@ from typing import Any
 from venuemesh.ledger.v1 import holds_pb2, postings_pb2
 
 from core.ledger.accounts import AccountKey
-from core.ledger.booker import Booker
+from core.ledger.posting_writer import PostingWriter
 from core.ledger.postings import HOLD_PREFIX, Posting, PostingGroup, PostingKind, posting_of
 from kit.accounting.money import atoms_text
 from kit.base.clock import Clock
@@ -118,9 +118,9 @@ def hold_of(request: holds_pb2.CreateHoldRequest, now_ns: int, caller: str) -> H
 class Holds:
     """The holds of a ledger. Methods raise StoreUnavailable."""
 
-    def __init__(self, database: Database, booker: Booker, clock: Clock) -> None:
+    def __init__(self, database: Database, writer: PostingWriter, clock: Clock) -> None:
         self._database = database
-        self._booker = booker
+        self._writer = writer
         self._clock = clock
 
     async def create(self, hold: Hold) -> Hold:
@@ -140,7 +140,7 @@ class Holds:
             await connection.execute(_ADD, _row(hold))
             return []
 
-        await self._booker.transact(work)
+        await self._writer.transact(work)
         return found.at(self._clock.time_ns())
 
     async def post(self, hold_id: str, amount: int, caller: str) -> Hold:
@@ -170,7 +170,7 @@ class Holds:
             group_id = HOLD_PREFIX + hold_id
             return [PostingGroup(group_id, kind, 0, (posting,), caller=caller, detail=hold.detail)]
 
-        await self._booker.transact(work)
+        await self._writer.transact(work)
         return _required(found)
 
     async def void(self, hold_id: str) -> Hold:
@@ -186,7 +186,7 @@ class Holds:
                 await connection.execute(_END, [int(HoldState.VOIDED), 0, hold_id])
             return []
 
-        await self._booker.transact(work)
+        await self._writer.transact(work)
         return _required(found)
 
     async def list(

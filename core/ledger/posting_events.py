@@ -2,7 +2,7 @@
 
 from venuemesh.events.v1 import event_pb2, postings_pb2
 
-from core.ledger.execution_events import Execution, Refused
+from core.ledger.execution_events import Execution, InvalidExecution
 from core.ledger.store import Booked
 from kit.events.event_ids import event_id
 
@@ -27,7 +27,7 @@ def booked_event(booked: Booked, now_ns: int) -> event_pb2.Event:
     )
 
 
-def refused_event(execution: Execution, refused: Refused) -> event_pb2.Event:
+def refused_event(execution: Execution, refused: InvalidExecution) -> event_pb2.Event:
     """The event of an execution that cannot be booked."""
     cause = execution.event
     return event_pb2.Event(

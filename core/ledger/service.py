@@ -10,10 +10,10 @@ import grpc
 from venuemesh.ledger.v1 import equity_pb2, holds_pb2, ledger_pb2, ledger_pb2_grpc, postings_pb2
 
 from core.ledger.accounts import AccountKey, account_of
-from core.ledger.booker import Booker
 from core.ledger.group_feed import GroupFeed
 from core.ledger.holds import Holds, hold_of
 from core.ledger.postgres_queries import Holdings
+from core.ledger.posting_writer import PostingWriter
 from core.ledger.postings import amount_of, group_of
 from core.ledger.profit import GROUPINGS, equities, equity_amounts, profit_amounts, profits
 from core.ledger.store import AccountSelection, EquityTimes, LedgerQueries, Page
@@ -50,14 +50,14 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServicer):
 
     def __init__(
         self,
-        booker: Booker,
+        writer: PostingWriter,
         holds: Holds,
         queries: ServedQueries,
         valuation: Valuation,
         feed: GroupFeed,
         clock: Clock,
     ) -> None:
-        self._booker = booker
+        self._writer = writer
         self._holds = holds
         self._clock = clock
         self._queries = queries
@@ -84,7 +84,7 @@ class LedgerServicer(ledger_pb2_grpc.LedgerServicer):
                 group_number=one.group_number,
                 repeated_request=one.is_repeated,
             )
-            for one in await self._booker.post(groups)
+            for one in await self._writer.post(groups)
         ]
         return ledger_pb2.PostTransfersResponse(groups=posted)
 

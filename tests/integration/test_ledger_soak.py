@@ -69,7 +69,7 @@ async def test_a_wrong_ledger_is_found(postgres_url: str) -> None:
     await migrate(postgres_url)
     venues = executions_of([SPOT, DERIVATIVES], 3, 300)
     database = Database(postgres_url)
-    booker = Books.of(database, in_postgres(database)).booker
+    writer = Books.of(database, in_postgres(database)).writer
     for venue in venues:
         terms = venue.terms.items()
         listed = {
@@ -83,7 +83,7 @@ async def test_a_wrong_ledger_is_found(postgres_url: str) -> None:
                 events[-1].order_filled.strategy = execution.strategy
             else:
                 events.append(cash_moved(execution.reported))
-        await booker.book(events, listed)
+        await writer.book(events, listed)
     await database.close()
 
     expected = Expected.of(venues)

@@ -6,12 +6,12 @@ import pytest
 from venuemesh.tradeflow.v1 import cash_flows_pb2
 
 from core.ledger.accounts import AccountCode, AccountKey
-from core.ledger.booker import Booker
 from core.ledger.contracts import InstrumentKey
 from core.ledger.event_postings import EventPostings
 from core.ledger.position_state import AVERAGE
 from core.ledger.postgres_queries import PostgresQueries
 from core.ledger.postgres_store import PostgresStore
+from core.ledger.posting_writer import PostingWriter
 from core.ledger.reported_events import cash_moved, order_filled
 from core.ledger.store import AccountSelection, Page
 from kit.accounting.money import amount_of
@@ -35,7 +35,9 @@ class Books:
 
     def __init__(self, database: Database, account: Trading) -> None:
         self.account = account
-        self._booker = Booker(database, PostgresStore(), EventPostings(AVERAGE), SystemClock())
+        self._writer = PostingWriter(
+            database, PostgresStore(), EventPostings(AVERAGE), SystemClock()
+        )
         self._queries = PostgresQueries(database)
         self._context = AccountContext(account.venue_id, "demo", SystemClock(), OrdersSettings())
 
@@ -51,7 +53,7 @@ class Books:
             events.append(order_filled(message, ""))
         instrument = self.account.instrument
         known = {InstrumentKey(self.account.venue_id, instrument.symbol): instrument}
-        assert not (await self._booker.book(events, known)).refused
+        assert not (await self._writer.book(events, known)).refused
 
     async def balance(self, code: AccountCode, asset: str) -> int:
         """Of all accounts with this code, in atoms."""

@@ -5,8 +5,8 @@ from typing import NamedTuple
 from venuemesh.events.v1 import event_pb2
 
 from core.ledger.accounts import AccountCode
-from core.ledger.booker import Booker, BookingResult
 from core.ledger.event_postings import EventPostings
+from core.ledger.posting_writer import BookingResult, PostingWriter
 from core.ledger.service import ServedQueries
 from core.ledger.tests.executions import INSTRUMENTS
 from core.ledger.tests.independent_books import Balances, BookKey
@@ -22,7 +22,7 @@ class Books(NamedTuple):
     """A ledger."""
 
     database: Database
-    booker: Booker
+    writer: PostingWriter
     stores: Stores
 
     @property
@@ -30,7 +30,7 @@ class Books(NamedTuple):
         return self.stores.queries
 
     async def book(self, *events: event_pb2.Event) -> BookingResult:
-        return await self.booker.book(events, INSTRUMENTS)
+        return await self.writer.book(events, INSTRUMENTS)
 
     async def balances(self) -> Balances:
         """As by ``expected_balances``."""
@@ -52,8 +52,8 @@ class Books(NamedTuple):
 
     @classmethod
     def of(cls, database: Database, stores: Stores, cost_method: str = "average") -> "Books":
-        booker = Booker(database, stores.new(), EventPostings(cost_method), SystemClock())
-        return cls(database, booker, stores)
+        writer = PostingWriter(database, stores.new(), EventPostings(cost_method), SystemClock())
+        return cls(database, writer, stores)
 
     def restarted(self, cost_method: str = "average") -> "Books":
         """The same database in a new process."""

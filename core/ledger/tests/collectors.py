@@ -17,12 +17,12 @@ from venuemesh.tradeflow.v1 import (
     trade_flow_pb2_grpc,
 )
 
-from core.ledger.booker import Booker
 from core.ledger.event_postings import EventPostings
 from core.ledger.execution_collector import ExecutionCollector, VenueAccount, VenueInstruments
 from core.ledger.execution_store import ExecutionStore
 from core.ledger.position_state import AVERAGE
 from core.ledger.postgres_store import PostgresStore
+from core.ledger.posting_writer import PostingWriter
 from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.cursor import Cursor
 from kit.base.degradation import DegradedReasons
@@ -164,8 +164,8 @@ class RestartedCollector:
     def __init__(self, database, channel) -> None:
         self.database = database
         self.channel = channel
-        booker = Booker(database, PostgresStore(), EventPostings(AVERAGE), SystemClock())
-        self.store = ExecutionStore(database, booker, "binance", "main")
+        writer = PostingWriter(database, PostgresStore(), EventPostings(AVERAGE), SystemClock())
+        self.store = ExecutionStore(database, writer, "binance", "main")
         self.meter = Meter("ledger")
         self.is_paper = True
 

@@ -27,9 +27,9 @@ async def clock():
 
 @pytest.fixture
 async def holds(books, clock):
-    writer = asyncio.create_task(books.booker.run())
-    await books.booker.post([deposit("start", 100)])
-    yield Holds(books.database, books.booker, clock)
+    writer = asyncio.create_task(books.writer.run())
+    await books.writer.post([deposit("start", 100)])
+    yield Holds(books.database, books.writer, clock)
     writer.cancel()
 
 
@@ -49,7 +49,7 @@ async def test_what_is_reserved_is_not_free(books, holds):
     await holds.create(hold("b", 40))
     assert await balances(books) == (100, 0)
     # Executions at a venue are booked nevertheless.
-    await books.booker.post([deposit("loss", 30)])
+    await books.writer.post([deposit("loss", 30)])
     assert await balances(books) == (130, 0)
 
 

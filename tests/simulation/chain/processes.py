@@ -131,7 +131,7 @@ class Services:
 
 
 class Recorder:
-    """Stores executions as the booker of the ledger does, and books nothing."""
+    """Stores executions as the writer of the ledger does, and books nothing."""
 
     def __init__(self, database, relay, clock):
         self._database, self._relay, self._clock = database, relay, clock

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from venuemesh.events.v1 import event_pb2
 
 from core.ledger.event_postings import EventPostings, Instruments
-from core.ledger.execution_events import Refused, execution_of
+from core.ledger.execution_events import InvalidExecution, execution_of
 from core.ledger.posting_events import booked_event, refused_event
 from core.ledger.postings import PostingGroup
 from core.ledger.store import Booked, Head, PostingStore
@@ -39,11 +39,11 @@ class BookingResult:
 
     booked: Sequence[Booked]
     """The groups that are new."""
-    refused: Mapping[bytes, Refused]
+    refused: Mapping[bytes, InvalidExecution]
     """By event id; nothing of these is booked."""
 
 
-class Booker:
+class PostingWriter:
     """The writer of the ledger.
 
     Groups that wait while a transaction is committed are booked in the next one, together.

@@ -205,11 +205,11 @@ async def test_the_cost_method_of_a_ledger_stays(books):
 
 async def test_terms_are_needed_once_and_kept(books):
     with pytest.raises(ContractUnknown) as caught:
-        await books.booker.book([fill(SPOT, 1, "1", "100")], {})
+        await books.writer.book([fill(SPOT, 1, "1", "100")], {})
     assert caught.value.instrument.symbol == SPOT
     assert await books.balances() == {}
     await books.book(fill(SPOT, 1, "1", "100"))
-    await books.restarted().booker.book([fill(SPOT, 2, "1", "100")], {})
+    await books.restarted().writer.book([fill(SPOT, 2, "1", "100")], {})
     assert (await books.balances())["CASH", "BTC", "", ""] == 2 * ATOMS
 
 
@@ -261,9 +261,9 @@ async def test_the_callers_part_of_a_transaction_is_committed_with_it(books):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await books.booker.book([fill(SPOT, 1, "1", "100")], INSTRUMENTS, fail)
+        await books.writer.book([fill(SPOT, 1, "1", "100")], INSTRUMENTS, fail)
     assert await books.balances() == {}
-    await books.booker.book([fill(SPOT, 1, "1", "100")], INSTRUMENTS, note)
+    await books.writer.book([fill(SPOT, 1, "1", "100")], INSTRUMENTS, note)
     async with books.database.transaction() as connection:
         found = await event_log.load_positions(connection, "intake")
     assert found == {event_pb2.EVENT_STREAM_SYSTEM: 7}
