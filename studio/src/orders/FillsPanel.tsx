@@ -45,9 +45,7 @@ export function FillsPanel({ view: { fills, isKnown }, failure }: FillsPanelProp
                     <Size size={fill.size} unit={fill.sizeUnit} />
                   </td>
                   <td className="number">{fill.price}</td>
-                  <td className="number">
-                    {feesLabel(fill)}
-                  </td>
+                  <td className="number">{feesLabel(fill)}</td>
                   <td>{liquidityLabel(fill.liquidity)}</td>
                   <td className="id">{fill.clientOrderId || fill.venueOrderId}</td>
                   <td>

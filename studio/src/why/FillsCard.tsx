@@ -46,9 +46,7 @@ export function FillsCard({ nodes, chosen }: FillsCardProps) {
                   <Size size={fill.size} unit={fill.sizeUnit} />
                 </td>
                 <td className="number">{fill.price}</td>
-                <td className="number">
-                  {feesLabel(fill)}
-                </td>
+                <td className="number">{feesLabel(fill)}</td>
                 <td>{liquidityLabel(fill.liquidity)}</td>
                 <td className="faint">{fill.fillId}</td>
               </tr>
