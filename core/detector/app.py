@@ -7,7 +7,9 @@ from core.detector.bar_clients import BARS, HISTORY, BarClients
 from core.detector.context import DetectorContext
 from core.detector.evaluation import ProgramFolder, StrategyRefused
 from core.detector.input_clients import InputClients
+from core.detector.instance_shares import SHARES, InstanceShares
 from core.detector.metrics import DetectorMetrics
+from core.detector.peer_detectors import PeerDetectors
 from core.detector.positions import keep_positions
 from core.detector.service import DetectorServicer
 from core.detector.settings import FOLDER, DetectorSettings
@@ -28,6 +30,7 @@ from kit.events.event_reader import EventReader
 from kit.events.redis_events import RedisEvents
 from kit.events.relay import EventRelay
 from kit.events.settings import EventsSettings
+from kit.events.shared_leases import SharedLeases
 
 SERVICE = "detector"
 READ = (event_pb2.EVENT_STREAM_RISK,)
@@ -62,19 +65,26 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     relay = EventRelay(database, redis, (SIGNALS,), entries_max, degraded_reasons, clock)
     bars = BarClients(runtime.channels(BARS, HISTORY))
     inputs = InputClients(runtime.channels(HISTORY))
-    context = DetectorContext(database, bars, relay.wake, metrics, degraded_reasons, clock, inputs)
+    member = f"{SERVICE}@{mesh.advertise_host or mesh.host}:{settings.port}"
+    leases = SharedLeases(database, SERVICE, member, SHARES, settings.lease_seconds)
+    shares = InstanceShares(leases, runtime.meter, degraded_reasons, clock)
+    context = DetectorContext(
+        database, bars, relay.wake, metrics, degraded_reasons, clock, inputs, shares
+    )
     manager = StrategyManager(pool, found, context)
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = Consumption(SERVICE, READ, keep_positions, after_commit=lambda: None)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
 
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
-    runtime.serve(detector_pb2.DESCRIPTOR, "Detector", DetectorServicer(manager, database))
+    servicer = DetectorServicer(manager, shares, PeerDetectors(shares), database)
+    runtime.serve(detector_pb2.DESCRIPTOR, "Detector", servicer)
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
-    runtime.run_while_active("fills", after_migration(consumer.run))
-    runtime.run_while_active("strategies", after_migration(manager.run))
-    for finish in (pool.close, database.close, redis.close):
+    runtime.run_task("shares", after_migration(shares.run))
+    runtime.run_task("fills", lambda: shares.run_one(consumer.run))
+    runtime.run_task("strategies", after_migration(manager.run))
+    for finish in (pool.close, database.close, redis.close, shares.leave):
         runtime.at_end(finish)
     await runtime.run()
 

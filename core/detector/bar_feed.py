@@ -50,9 +50,8 @@ class BarFeed:
         async with aclosing(self._source.live(self._series)) as changes:
             async for changed in changes:
                 if after_ns is not None and not has_looked:
-                    # They were final before the subscription, so they do not arrive live.
-                    await self._clock.sleep(STORED_SECONDS)
-                    async for part in self._recorded(after_ns, END_NS):
+                    open_ns = min((b.open_time_ns for b in changed if not b.final), default=END_NS)
+                    async for part in self._missed(after_ns, open_ns):
                         yield part
                         after_ns = part.bars[-1].open_time_ns
                     has_looked = True
@@ -64,6 +63,20 @@ class BarFeed:
                     async for part in self._up_to(bar, after_ns):
                         yield part
                         after_ns = part.bars[-1].open_time_ns
+
+    async def _missed(self, after_ns: int, open_ns: int) -> AsyncIterator[BarPart]:
+        """The bars after a time that were final before the subscription, so they do not arrive
+        live. ``open_ns``: of the first bar that is not final."""
+        waited_seconds, delays = 0.0, backoff.delays(most_seconds=STORED_SECONDS)
+        while after_ns + self._length_ns < open_ns:
+            async for part in self._recorded(after_ns, END_NS):
+                yield part
+                after_ns = part.bars[-1].open_time_ns
+            if waited_seconds >= STORED_SECONDS:
+                return
+            delay_seconds = next(delays)
+            await self._clock.sleep(delay_seconds)
+            waited_seconds += delay_seconds
 
     async def _up_to(self, bar: bars_pb2.Bar, after_ns: int) -> AsyncIterator[BarPart]:
         """The bars after a time up to this one; none if a late trade only amended an old bar."""

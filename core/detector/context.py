@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.detector.bar_clients import BarSource
+from core.detector.instance_shares import AllInstances, InstanceOwnership
 from core.detector.metrics import DetectorMetrics
 from core.detector.step_store import StepStore
 from kit.base.clock import Clock
@@ -25,8 +26,10 @@ class DetectorContext:
     clock: Clock
     inputs: InputSource = field(default_factory=NoInputs)
     """Where market data besides bars come from."""
+    ownership: InstanceOwnership = field(default_factory=AllInstances)
+    """Which strategies run here."""
     steps: StepStore = field(init=False)
     """Where strategies store what they have seen and raised."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", StepStore(self.database, self.clock))
+        object.__setattr__(self, "steps", StepStore(self.database, self.clock, self.ownership))

@@ -7,6 +7,8 @@ from venuemesh.detector.v1 import detector_pb2, detector_pb2_grpc
 
 from core.detector import run_store
 from core.detector.evaluation import StrategySource
+from core.detector.instance_shares import InstanceOwnership
+from core.detector.peer_detectors import PeerDetectors
 from core.detector.store import InstanceKey
 from core.detector.strategy_manager import StrategyManager
 from core.detector.strategy_runner import FAILED, StrategyRunner
@@ -19,10 +21,19 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class DetectorServicer(detector_pb2_grpc.DetectorServicer):
-    """Lists and explains strategies from memory; lists what they saw from the database."""
+    """Lists and explains strategies from memory, also from that of other detectors; lists what they
+    saw from the database."""
 
-    def __init__(self, manager: StrategyManager, database: Database) -> None:
+    def __init__(
+        self,
+        manager: StrategyManager,
+        ownership: InstanceOwnership,
+        peers: PeerDetectors,
+        database: Database,
+    ) -> None:
         self._manager = manager
+        self._ownership = ownership
+        self._peers = peers
         self._database = database
 
     async def StartStrategy(
@@ -43,7 +54,14 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
     async def ListStrategies(
         self, request: detector_pb2.ListStrategiesRequest, context: Context
     ) -> detector_pb2.ListStrategiesResponse:
-        rows = [*map(_unusable, self._manager.errors), *map(_status, self._manager.runners)]
+        is_forwarded = self._peers.is_forwarded(context)
+        rows = [] if is_forwarded else list(map(_unusable, self._manager.errors))
+        others = {} if is_forwarded else await self._peers.statuses()
+        for runner in self._manager.runners:
+            if self._ownership.owns(runner.key):
+                rows.append(_status(runner))
+            elif not is_forwarded:
+                rows.append(others.get(runner.key) or _status(runner))
         numbered = list(enumerate(rows))
         page, token = page_of(request, numbered, lambda row: [row[0]])
         strategies = [status for _, status in page]
@@ -53,6 +71,10 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
         self, request: detector_pb2.ExplainRequest, context: Context
     ) -> detector_pb2.ExplainResponse:
         runner = self._chosen(request)
+        if not self._peers.is_forwarded(context):
+            wanted = detector_pb2.ExplainRequest(**runner.key._asdict())
+            if (found := await self._peers.explain(runner.key, wanted)) is not None:
+                return found
         answer = await runner.explain()
         answer.MergeFrom(
             detector_pb2.ExplainResponse(
@@ -68,6 +90,12 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
         self, request: detector_pb2.GetEvaluationsRequest, context: Context
     ) -> detector_pb2.GetEvaluationsResponse:
         runner = self._chosen(request)
+        if not self._peers.is_forwarded(context):
+            wanted = detector_pb2.GetEvaluationsRequest(
+                **runner.key._asdict(), after_time_ns=request.after_time_ns
+            )
+            if (found := await self._peers.evaluations(runner.key, wanted)) is not None:
+                return found
         answer = await runner.evaluations(request.after_time_ns)
         answer.status.CopyFrom(_status(runner))
         return answer

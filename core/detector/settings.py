@@ -28,6 +28,8 @@ class DetectorSettings(msgspec.Struct, frozen=True, kw_only=True):
     evaluation_seconds_max: Annotated[float, Meta(gt=0, le=600)] = 2.0
     """Most processor time of a strategy for up to 500 bars, and most time that it may sleep. Then
     it is stopped."""
+    lease_seconds: Annotated[float, Meta(ge=1, le=600)] = 3.0
+    """Time without renewal after which another detector takes over the strategies of this one."""
     worker_memory_mb_max: Annotated[int, Meta(ge=64, le=65_536)] = 1024
     """Most memory of a process with strategies, besides 30 MB of its own. A strategy that takes
     more than a quarter of it is stopped."""

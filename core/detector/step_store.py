@@ -8,6 +8,7 @@ from venuemesh.events.v1 import event_pb2
 
 from core.detector import instance_states, run_store, store
 from core.detector.call_batcher import BatchAbandoned, CallBatcher
+from core.detector.instance_shares import InstanceOwnership
 from core.detector.instance_states import InstanceState
 from core.detector.run_store import SeenPosition, StrategyRun
 from core.detector.store import InstanceKey, InstanceUpdate
@@ -16,6 +17,7 @@ from kit.base.database import POSTGRESQL, ConsumerPositionConflict, Database
 from kit.base.errors import StoreUnavailable
 from kit.events import event_log
 from kit.events.event_log import EventConflict
+from kit.events.leases import LeaseLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,13 @@ class Step:
 class StepStore:
     """Stores simultaneous steps in one transaction, all or none."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, ownership: InstanceOwnership) -> None:
         self._database = database
         self._clock = clock
+        self._ownership = ownership
         self._reads = CallBatcher(self._read)
-        self._writes = CallBatcher(self._write, (ConsumerPositionConflict, EventConflict))
+        undone = ConsumerPositionConflict, EventConflict, LeaseLost
+        self._writes = CallBatcher(self._write, undone)
 
     async def position(self, key: InstanceKey) -> Decimal:
         """Raises StoreUnavailable."""
@@ -51,8 +55,8 @@ class StepStore:
             raise _unavailable(error) from error
 
     async def keep(self, step: Step) -> None:
-        """Raises ConsumerPositionConflict, EventConflict, and StoreUnavailable, after which the
-        step may be stored or not."""
+        """Raises ConsumerPositionConflict, EventConflict, LeaseLost, and StoreUnavailable, after
+        which the step may be stored or not."""
         try:
             await self._writes.of(step)
         except BatchAbandoned as error:
@@ -65,6 +69,7 @@ class StepStore:
     async def _write(self, steps: Sequence[Step]) -> Sequence[None]:
         stored_time_ns = self._clock.time_ns()
         async with self._database.transaction() as connection:
+            await self._ownership.hold(connection, [step.move.key for step in steps])
             await store.save(connection, [step.move for step in steps])
             for step in steps:
                 if step.run is not None:

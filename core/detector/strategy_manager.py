@@ -194,7 +194,9 @@ class StrategyManager:
             for runner in known.runners:
                 runner.stay_stopped(BY_A_PERSON)
         tasks = [
-            group.create_task(runner.run(), name=runner.name)
+            group.create_task(
+                self._context.ownership.run_owned(runner.key, runner.run), name=runner.name
+            )
             for runner in known.runners
             if wanted.runs
         ]

@@ -1,5 +1,6 @@
 """Runs one strategy on one instrument."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
@@ -31,10 +32,13 @@ from kit.base import backoff, telemetry
 from kit.base.database import POSTGRESQL, Connection, ConsumerPositionConflict
 from kit.base.errors import StoreUnavailable
 from kit.events.event_log import EventConflict
+from kit.events.leases import LeaseLost
 from kit.strategy.input_feed import InputFeed
 from kit.strategy.strategy import Instrument
 
 RETRY_SECONDS_MAX = 5.0
+FIRST_BAR = "waits for its first bar"
+ELSEWHERE = "another detector runs it"
 SIGNALS = event_pb2.EVENT_STREAM_SIGNALS
 WAITING = detector_pb2.STRATEGY_STATE_WAITING
 RUNNING = detector_pb2.STRATEGY_STATE_RUNNING
@@ -57,7 +61,7 @@ class StrategyRunner:
         self.terms = program.terms
         self.key = InstanceKey(self.terms.name, *instrument)
         self.state = WAITING
-        self.detail = "waits for its first bar"
+        self.detail = FIRST_BAR if context.ownership.owns(self.key) else ELSEWHERE
         self.bar: bars_pb2.Bar | None = None
         """The newest bar."""
         self.position = store.FLAT
@@ -78,6 +82,7 @@ class StrategyRunner:
 
     async def run(self) -> None:
         """Run until the strategy fails."""
+        self._wait(FIRST_BAR)
         while True:
             try:
                 await self._follow()
@@ -89,7 +94,11 @@ class StrategyRunner:
             except StoreUnavailable as error:
                 self._context.degraded_reasons.report(POSTGRESQL, error.message)
                 self._wait(error.message)
-            except (BarsUnavailable, ConsumerPositionConflict, EvaluationLost) as error:
+            except asyncio.CancelledError:
+                if not self._context.ownership.owns(self.key):
+                    self._wait(ELSEWHERE)
+                raise
+            except (BarsUnavailable, ConsumerPositionConflict, LeaseLost, EvaluationLost) as error:
                 _log.info("begin again", extra={"strategy": self.name, "detail": str(error)})
                 self._wait(str(error))
             await self._context.clock.sleep(next(self._waits))
@@ -252,8 +261,9 @@ class StrategyRunner:
         time_ns = self.bar.close_time_ns if self.bar else self._context.clock.time_ns()
         try:
             async with self._context.database.transaction() as connection:
+                await self._context.ownership.hold(connection, [self.key])
                 await self._keep_state(connection, instance_states.FAILED, detail, time_ns)
-        except (StoreUnavailable, EventConflict) as error:
+        except (StoreUnavailable, EventConflict, LeaseLost) as error:
             # The strategy has failed in any case, and is not called again.
             _log.warning("failure not stored", extra={"strategy": self.name, "detail": str(error)})
         else:
