@@ -30,6 +30,8 @@ class IssuedToken(msgspec.Struct, frozen=True, kw_only=True):
     first_issued_time_ns: int
     """When the first token of the chain of renewals was issued."""
     issued_by: str
+    kind: str = ""
+    """MODEL of a token for a model."""
     revoked: bool = False
     parent_token_id: str = ""
     """Of the session of a browser: the first one of the chain of the token that was shown for it.

@@ -74,8 +74,9 @@ SECURITY_SCHEMES: Json = {
         "`x-venuemesh-request: 1`.",
     },
 }
-READ_ONLY, STREAMING = "x-read-only", "x-streaming"
-"""Of an operation: whether it changes nothing, and whether its answer is a stream of lines."""
+READ_ONLY, STREAMING, FOR_MODELS = "x-read-only", "x-streaming", "x-for-models"
+"""Of an operation: whether it changes nothing, whether its answer is a stream of lines, and whether
+models may call it although it may change something."""
 SENTENCE_END = re.compile(r"[.:;](?: |$)")
 DEFAULT = re.compile(r"\b0 means (\d+)")
 REQUIRED: dict[str, tuple[str, ...]] = {
@@ -189,6 +190,7 @@ class _Writer:
             ],
             READ_ONLY: not method.is_mutating,
             STREAMING: method.streams,
+            FOR_MODELS: method.models_may_call,
             "parameters": list(self._parameters(request, binding)),
             "responses": {"200": self._answer(method)}
             | {

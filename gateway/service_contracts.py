@@ -95,6 +95,8 @@ class RpcMethod:
     """The roles: a caller needs one of them."""
     is_mutating: bool
     """Whether it may change something."""
+    models_may_call: bool
+    """Whether models may call it although it is mutating."""
     file: str
     place: tuple[int, ...]
     """Path of its comment in the file's source info."""
@@ -205,6 +207,7 @@ def _method(file: str, method: MethodDescriptorProto, place: tuple[int, ...]) ->
         binding=_binding(method),
         roles=roles.of_method(method.options),
         is_mutating=roles.is_mutating(method.options),
+        models_may_call=roles.models_may_call(method.options),
         file=file,
         place=place,
     )

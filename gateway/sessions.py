@@ -60,8 +60,8 @@ class Sessions:
             self._trusted = trusted
             self._verifier.trust(trusted)
         caller = self._verifier.verify(token)
-        if caller.is_process:
-            raise TokenInvalid("the token is that of a process, not of a caller")
+        if caller.is_process or caller.is_model:
+            raise TokenInvalid("the token is that of a process or a model: no browser shows it")
         return caller
 
 

@@ -15,7 +15,7 @@ from kit.base.access.authority import Authority
 from kit.base.access.call_guard import current_caller
 from kit.base.access.local_tokens import PROCESS_VALID_S
 from kit.base.access.roles import CALLER_ROLES, Role
-from kit.base.access.tokens import CALLER_NAME, Caller, MeshNames, TokenTerms
+from kit.base.access.tokens import CALLER_NAME, MODEL, Caller, MeshNames, TokenTerms
 from kit.base.access.trust import TrustedKeys
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import BadRequest, NotSupported, TokenExpired
@@ -81,6 +81,7 @@ class MeshTokens:
             first_token_id=first.first_token_id if first else token_id,
             first_issued_time_ns=first.first_issued_time_ns if first else now_ns,
             issued_by=issued_by,
+            kind=terms.kind,
             parent_token_id=first.parent_token_id
             if first
             else parent.first_token_id
@@ -109,7 +110,8 @@ class MeshTokens:
         if valid_s < VALID_S_MIN:
             raise TokenExpired("it cannot be renewed any longer: sign in again", token_id=token_id)
         granted = frozenset(map(Role, former.roles))
-        terms = TokenTerms(former.caller, granted, valid_s, former.first_token_id)
+        first, kind = former.first_token_id, former.kind
+        terms = TokenTerms(former.caller, granted, valid_s, first, kind)
         return self.issue(terms, former.caller, former)
 
     def renewed_for_process(self, caller: Caller) -> str:
@@ -216,6 +218,7 @@ class TokensServicer(tokens_pb2_grpc.TokensServicer):
             issued_time_ns=caller.issued_time_ns,
             expires_time_ns=caller.expires_time_ns,
             first_token_id=caller.first_token_id,
+            for_model=caller.is_model,
         )
         return tokens_pb2.GetCallerResponse(token=token)
 
@@ -226,7 +229,7 @@ def _terms(request: tokens_pb2.IssueTokenRequest) -> TokenTerms:
     valid_s = request.valid_s or VALID_S
     if not VALID_S_MIN <= valid_s <= VALID_S_MAX:
         _refuse("valid_s", valid_s, f"{VALID_S_MIN} to {VALID_S_MAX}")
-    return TokenTerms(name, granted, valid_s)
+    return TokenTerms(name, granted, valid_s, kind=MODEL if request.for_model else "")
 
 
 def _caller_name(name: str) -> str:
@@ -269,4 +272,5 @@ def _message(token: IssuedToken) -> tokens_pb2.Token:
         revoked=token.revoked,
         first_token_id=token.first_token_id,
         issued_by=token.issued_by,
+        for_model=token.kind == MODEL,
     )

@@ -50,7 +50,7 @@ BEGIN
                 'inspector_submissions', 'inspector_orders', 'inspector_reductions',
                 'inspector_fences', 'inspector_entries', 'inspector_terms',
                 'inspector_equity_marks', 'inspector_reconciliations',
-                'inspector_protections'],
+                'inspector_protections', 'inspector_proposals'],
                 ARRAY['INSERT', 'UPDATE']),
             ('venuemesh_inspector', ARRAY['inspector_mode_rules'],
                 ARRAY['INSERT', 'UPDATE', 'DELETE']),

@@ -15,13 +15,14 @@ from core.inspector.entry_fences import EntryFences
 from core.inspector.event_handler import STREAMS, EventHandler
 from core.inspector.heartbeat_sender import HeartbeatSender
 from core.inspector.limit_monitor import LimitMonitor
-from core.inspector.manual_orders import ManualOrders
+from core.inspector.manual_orders import ManualOrders, RequestTimes
 from core.inspector.metrics import InspectorMetrics
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.order_reconciler import OrderReconciler
 from core.inspector.policy_reloader import PolicyFile, PolicyReloader
 from core.inspector.position_closer import PositionCloser
 from core.inspector.position_opener import PositionOpener
+from core.inspector.proposal_expiry import ProposalExpiry
 from core.inspector.risk_rules import RiskRules
 from core.inspector.service import InspectorServicer, RiskReportsServicer
 from core.inspector.settings import InspectorSettings
@@ -76,13 +77,15 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     sender = SubmissionSender(database, lease, venues, degraded_reasons, clock)
     opener = PositionOpener(rules, approver)
     closer = PositionCloser(database, rules, approver, venues, degraded_reasons, opener)
-    manual = ManualOrders(database, rules, approver, venues, settings.answer_seconds_max)
+    times = RequestTimes(settings.answer_seconds_max, settings.proposal_seconds)
+    manual = ManualOrders(database, rules, approver, venues, times)
     fences = EntryFences(database, approver, venues, degraded_reasons, clock)
     changes = ModeChanges(database, lease, fences, mesh.world, clock)
     unprotected = StopMonitor(database, lease, venues, degraded_reasons, clock)
     limits = LimitMonitor(database, rules, lease, fences, degraded_reasons)
     reports = AccountReports(venues)
     accounts = AccountReconciler(database, rules, lease, reports, fences, degraded_reasons)
+    expiry = ProposalExpiry(database, lease, degraded_reasons, clock)
 
     def wake() -> None:
         for one in (sender, closer, relay, limits):
@@ -96,6 +99,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     opener.when_approved = closer.when_approved = manual.when_approved = sender.approved
     closer.after_commit = manual.after_commit = changes.after_commit = wake
     unprotected.after_commit = limits.after_commit = accounts.after_commit = wake
+    expiry.after_commit = wake
     handler = EventHandler(lease, DecisionHandler(rules, opener), clock)
     handler.when_changed = unprotected.changed
     reader = EventReader(database, redis, degraded_reasons, clock)
@@ -104,7 +108,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     ends = OrderReconciler(database, lease, venues, degraded_reasons, clock)
     heartbeats = HeartbeatSender(approver, venues, degraded_reasons, clock)
     parts = (policy, consumer, sender, closer, ends, fences, unprotected, limits, accounts)
-    tasks = [one.run for one in (*parts, heartbeats)]
+    tasks = [one.run for one in (*parts, heartbeats, expiry)]
     active = ActiveProcess(lease, partial(_begin, policy, sender), tasks, degraded_reasons, clock)
     servicer = InspectorServicer(database, rules, active, changes, manual, closer)
     metrics = _metrics(runtime.meter, active, closer, unprotected)

@@ -9,16 +9,18 @@ from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.tradeflow.v1 import signed_pb2
 
-from core.inspector import entry_fences, manual_requests, open_entries, submissions
+from core.inspector import entry_fences, manual_requests, open_entries, proposals, submissions
 from core.inspector.approvals import Approver
 from core.inspector.manual_requests import FLATTEN, OrderFacts, VenueFacts
 from core.inspector.modes import SOURCE
+from core.inspector.proposals import Proposal
 from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import RISK, Submission, submitted_id, verdict_event
 from core.inspector.transactions import exclusive_transaction
 from core.inspector.verdicts import RiskState, blocked
 from kit.base.access.roles import Role
 from kit.base.access.tokens import Caller
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Connection, Database
 from kit.base.errors import (
     ApprovalRejected,
@@ -29,7 +31,6 @@ from kit.base.errors import (
 )
 from kit.base.waiting import is_set_within
 from kit.events import event_log
-from kit.events.event_ids import event_id
 from kit.execution.approval.signing import content_text
 from kit.execution.request_ids import lifecycle_request_id
 from kit.risk.scopes import Place
@@ -53,6 +54,29 @@ class _Known:
     verdict_id: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request that nothing is stored of."""
+
+    request: Request
+    digest: bytes
+    facts: OrderFacts
+    caller: Caller
+    """Whose roles count: who confirms a proposal."""
+    proposal: Proposal | None = None
+    """Set if it was proposed, and is now confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTimes:
+    """How long a request waits."""
+
+    answer_seconds_max: float
+    """For the answer of the venue's process."""
+    proposal_seconds: float
+    """For the confirmation of a model's request."""
+
+
 class ManualOrders:
     """Handles each request once, by its request id."""
 
@@ -62,13 +86,13 @@ class ManualOrders:
         rules: RiskRules,
         approver: Approver,
         venues: VenueFacts,
-        answer_seconds_max: float,
+        times: RequestTimes,
     ) -> None:
         self._database = database
         self._rules = rules
         self._approver = approver
         self._venues = venues
-        self._answer_seconds_max = answer_seconds_max
+        self._times = times
         self._decided: dict[bytes, asyncio.Event] = {}
         self.when_approved: Callable[[bytes], None] = lambda submission_id: None
         """Called with the id of a submission before its commit."""
@@ -81,20 +105,64 @@ class ManualOrders:
             waiting.set()
 
     async def submit(self, request: Request, caller: Caller) -> Response:
-        """Handle a request and return its verdict and outcome. Raises BadRequest, InvalidOrder,
-        RequestIdReused, RoleMissing, StoreUnavailable, LeaseLost."""
+        """Handle a request and return its verdict and outcome; of a model's request the proposal,
+        until it is confirmed. Raises BadRequest, InvalidOrder, RequestIdReused, RoleMissing,
+        CallerLimited, StoreUnavailable, LeaseLost."""
         return await self._answer(request, await self._known(request, caller))
+
+    async def confirm(self, request_id: str, caller: Caller) -> Response:
+        """Handle the request of a proposal as one of this caller. Raises UnknownProposal,
+        ProposalEnded, OtherCallerNeeded, RoleMissing, StoreUnavailable, LeaseLost."""
+        async with self._database.transaction() as connection:
+            proposal = await proposals.known(connection, request_id)
+        proposal.require_other(caller)
+        facts = await manual_requests.facts(proposal.request, self._venues)
+        known = None
+        async with exclusive_transaction(self._database, self._approver.lease) as connection:
+            await proposals.expire(connection, self._rules.clock.time_ns())
+            proposal = await proposals.known(connection, request_id)
+            digest = proposal.content_hash
+            if proposal.state == proposals.CONFIRMED:
+                known = await _find(connection, request_id, digest)
+            elif proposal.state == proposals.PENDING:
+                asked = _Asked(proposal.request, digest, facts, caller, proposal)
+                known = await self._take(connection, asked)
+        self.after_commit()
+        if known is None:
+            raise proposal.ended()
+        return await self._answer(proposal.request, known)
+
+    async def decline(self, request_id: str, reason: str, caller: Caller) -> Proposal:
+        """End a proposal without effect. Raises UnknownProposal, ProposalEnded, StoreUnavailable,
+        LeaseLost."""
+        now_ns = self._rules.clock.time_ns()
+        async with exclusive_transaction(self._database, self._approver.lease) as connection:
+            await proposals.expire(connection, now_ns)
+            proposal = await proposals.known(connection, request_id)
+            if proposal.state == proposals.PENDING:
+                by = caller.name
+                await proposals.end(connection, proposal, proposals.DECLINED, now_ns, by, reason)
+                proposal = await proposals.known(connection, request_id)
+        self.after_commit()
+        if proposal.state != proposals.DECLINED:
+            raise proposal.ended()
+        return proposal
+
+    async def waiting(self) -> list[Proposal]:
+        """The proposals that wait for a confirmation, oldest first. Raises StoreUnavailable."""
+        async with self._database.transaction() as connection:
+            return await proposals.pending(connection)
 
     async def submit_many(self, requests: Sequence[Request], caller: Caller) -> list[Answer]:
         """Handle requests in this order, and return an answer for each. Raises LeaseLost."""
-        taken: list[_Known | VenuemeshError] = []
+        taken: list[_Known | Proposal | VenuemeshError] = []
         for request in requests:
             try:
                 taken.append(await self._known(request, caller))
             except VenuemeshError as error:
                 taken.append(error)
 
-        async def answer(request: Request, known: _Known | VenuemeshError) -> Answer:
+        async def answer(request: Request, known: _Known | Proposal | VenuemeshError) -> Answer:
             if isinstance(known, VenuemeshError):
                 return known
             try:
@@ -104,33 +172,43 @@ class ManualOrders:
 
         return await asyncio.gather(*map(answer, requests, taken))
 
-    async def _known(self, request: Request, caller: Caller) -> _Known:
+    async def _known(self, request: Request, caller: Caller) -> _Known | Proposal:
         manual_requests.check(request)
         digest = _digest(request, caller)
-        facts = await manual_requests.facts(request, self._venues)
+        facts = OrderFacts()
+        if caller.is_model:
+            _check_proposal(request, caller)
+        else:
+            facts = await manual_requests.facts(request, self._venues)
+        found: _Known | Proposal | None
         async with exclusive_transaction(self._database, self._approver.lease) as connection:
-            known = await _find(connection, request.request_id, digest)
-            if known is None:
-                known = await self._take(connection, request, caller, digest, facts)
+            found = await _find(connection, request.request_id, digest)
+            if found is None:
+                found = await proposals.of_request(connection, request.request_id, digest)
+            if found is None and caller.is_model:
+                found = self._proposal(request, digest, caller)
+                await proposals.add(connection, found)
+            if found is None:
+                found = await self._take(connection, _Asked(request, digest, facts, caller))
         self.after_commit()
-        return known
+        return found
 
-    async def _take(
-        self,
-        connection: Connection,
-        request: Request,
-        caller: Caller,
-        digest: bytes,
-        facts: OrderFacts,
-    ) -> _Known:
+    def _proposal(self, request: Request, digest: bytes, caller: Caller) -> Proposal:
+        now_ns = self._rules.clock.time_ns()
+        lasts_ns = int(self._times.proposal_seconds * NANOSECONDS_PER_SECOND)
+        asked = _content(request, caller.name)
+        return Proposal(asked, digest, caller.first_token_id, now_ns, now_ns + lasts_ns)
+
+    async def _take(self, connection: Connection, wanted: _Asked) -> _Known:
+        request, facts = wanted.request, wanted.facts
         content, policy = request.content, self._rules.policy
         key = (content.venue, content.account, request.target_client_order_id)
         strategy = await open_entries.strategy_of(connection, *key)
         state = await self._state(connection, request, facts, strategy)
         verdict = manual_requests.verdict(request, policy, state, facts, strategy)
         if not verdict.is_reduction:
-            _require_trader(caller, request)
-        asked = _requested(request, caller, state.now_ns)
+            _require_trader(wanted.caller, request)
+        asked = await _requested(connection, wanted, state.now_ns)
         expires_ns = state.now_ns + self._rules.approval_ns
         approved: list[signed_pb2.ApprovedOrder] = []
         if verdict.is_allowed:
@@ -150,7 +228,7 @@ class ManualOrders:
             await submissions.insert(connection, submission, state.now_ns)
             self.when_approved(submission.submission_id)
         keys = [asked.lifecycle_id, given.event_id]
-        await connection.execute(_KEEP, [request.request_id, digest, *keys])
+        await connection.execute(_KEEP, [request.request_id, wanted.digest, *keys])
         await event_log.append(connection, RISK, [asked, given], state.now_ns)
         return _Known(asked.lifecycle_id, given.event_id)
 
@@ -179,8 +257,11 @@ class ManualOrders:
             entry_fence,
         )
 
-    async def _answer(self, request: Request, known: _Known) -> Response:
+    async def _answer(self, request: Request, known: _Known | Proposal) -> Response:
         """The stored verdict, and the outcome if it arrives in time."""
+        if isinstance(known, Proposal):
+            proposal = known.message()
+            return Response(lifecycle_id=proposal.lifecycle_id, proposal=proposal)
         if request.operation == FLATTEN:
             return await self._answer_flatten(request, known)
         instance = f"{request.content.venue}/{request.content.account}"
@@ -191,7 +272,7 @@ class ManualOrders:
             found = await self._stored(known.verdict_id, outcome_id)
             verdict = found[known.verdict_id].verdict_given
             if verdict.verdict == risk_pb2.VERDICT_ALLOW and outcome_id not in found:
-                await is_set_within(waiting, self._answer_seconds_max)
+                await is_set_within(waiting, self._times.answer_seconds_max)
                 found = await self._stored(known.verdict_id, outcome_id)
         finally:
             self._decided.pop(known.verdict_id, None)
@@ -239,28 +320,58 @@ def _digest(request: Request, caller: Caller) -> bytes:
     return hashlib.sha256(b"".join(texts) + "\n".join(parts).encode()).digest()
 
 
-def _requested(request: Request, caller: Caller, now_ns: int) -> event_pb2.Event:
-    """The first event of the chain."""
+async def _requested(connection: Connection, wanted: _Asked, now_ns: int) -> event_pb2.Event:
+    """The first event of the chain, after that of a proposal's confirmation."""
+    lifecycle_id = proposals.lifecycle_id(wanted.request.request_id)
     event = event_pb2.Event(
-        # Nothing in the mesh is the cause: the request names it.
-        event_id=event_id(SOURCE, "manual", [request.request_id.encode()]),
+        event_id=lifecycle_id,
         source=SOURCE,
         instance="manual",
         time_ns=now_ns,
+        lifecycle_id=lifecycle_id,
     )
-    event.lifecycle_id = event.event_id
-    event.order_requested.CopyFrom(
-        risk_pb2.OrderRequested(
-            caller=caller.name,
-            request_id=request.request_id,
-            reason=request.reason,
-            operation=request.operation,
-            target_client_order_id=request.target_client_order_id,
-            content=request.content,
-            others=request.others,
-        )
-    )
+    if wanted.proposal is None:
+        event.order_requested.CopyFrom(_content(wanted.request, wanted.caller.name))
+        return event
+    by = wanted.caller.name
+    cause = await proposals.end(connection, wanted.proposal, proposals.CONFIRMED, now_ns, by)
+    event.cause_ids.append(cause.event_id)
+    event.order_requested.CopyFrom(wanted.proposal.requested)
+    event.order_requested.confirmed_by = by
     return event
+
+
+def _content(request: Request, caller: str) -> risk_pb2.OrderRequested:
+    return risk_pb2.OrderRequested(
+        caller=caller,
+        request_id=request.request_id,
+        reason=request.reason,
+        operation=request.operation,
+        target_client_order_id=request.target_client_order_id,
+        content=request.content,
+        others=request.others,
+    )
+
+
+def _check_proposal(request: Request, caller: Caller) -> None:
+    """Raise BadRequest and RoleMissing for what a model may not propose."""
+    _require_trader(caller, request)
+    if request.operation == FLATTEN:
+        text = "a model cannot propose OPERATION_FLATTEN; propose the orders that close a position"
+        allowed = "OPERATION_PLACE, OPERATION_AMEND, OPERATION_CANCEL"
+        raise BadRequest(text, field="operation", value="OPERATION_FLATTEN", allowed=allowed)
+    if not request.reason.strip() or not request.reason.isprintable():
+        text = "reason says in one line, for the person who confirms, why this is proposed"
+        allowed = "1 to 500 printable characters"
+        raise BadRequest(text, field="reason", value=request.reason, allowed=allowed)
+    fields = [request.target_client_order_id]
+    for content in manual_requests.contents(request):
+        fields += [content.venue, content.account, content.symbol, content.group.group_id]
+    for value in fields:
+        if not value.isprintable():
+            text = f"{value!r} has characters that the person who confirms cannot see"
+            allowed = "printable characters"
+            raise BadRequest(text, field="content", value=repr(value), allowed=allowed)
 
 
 def _require_trader(caller: Caller, request: Request) -> None:

@@ -1,11 +1,14 @@
 """Inspector and RiskReports over gRPC."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
 from venuemesh.inspector.v1 import (
     inspector_pb2,
     inspector_pb2_grpc,
+    proposals_pb2,
     reconciliations_pb2,
     risk_reports_pb2,
     risk_reports_pb2_grpc,
@@ -109,20 +112,16 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
     ) -> inspector_pb2.SetModeResponse:
         modes.check(request)
         self._active.require()
-        try:
+        with _lease_held():
             state = await self._changes.set(request, current_caller().name)
-        except LeaseLost as error:
-            raise ServiceUnavailable(str(error)) from None
         return inspector_pb2.SetModeResponse(mode=state)
 
     async def SubmitManual(
         self, request: inspector_pb2.SubmitManualRequest, context: Context
     ) -> inspector_pb2.SubmitManualResponse:
         self._active.require()
-        try:
+        with _lease_held():
             return await self._manual.submit(request, current_caller())
-        except LeaseLost as error:
-            raise ServiceUnavailable(str(error)) from None
 
     async def SubmitManualOrders(
         self, request: inspector_pb2.SubmitManualOrdersRequest, context: Context
@@ -131,11 +130,35 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
         if not request.requests:
             text = "the request has no orders; allowed are 1 to 20"
             raise BadRequest(text, field="requests", value=0, allowed="1 to 20")
-        try:
+        with _lease_held():
             answers = await self._manual.submit_many(request.requests, current_caller())
-        except LeaseLost as error:
-            raise ServiceUnavailable(str(error)) from None
         return inspector_pb2.SubmitManualOrdersResponse(results=map(_result, answers))
+
+    async def ListProposals(
+        self, request: proposals_pb2.ListProposalsRequest, context: Context
+    ) -> proposals_pb2.ListProposalsResponse:
+        found = await self._manual.waiting()
+        page, token = page_of(request, found, lambda one: [one.number])
+        return proposals_pb2.ListProposalsResponse(
+            proposals=[one.message() for one in page], next_page_token=token
+        )
+
+    async def ConfirmProposal(
+        self, request: inspector_pb2.ConfirmProposalRequest, context: Context
+    ) -> inspector_pb2.ConfirmProposalResponse:
+        self._active.require()
+        with _lease_held():
+            answer = await self._manual.confirm(request.request_id, current_caller())
+        return inspector_pb2.ConfirmProposalResponse(submitted=answer)
+
+    async def DeclineProposal(
+        self, request: proposals_pb2.DeclineProposalRequest, context: Context
+    ) -> proposals_pb2.DeclineProposalResponse:
+        self._active.require()
+        with _lease_held():
+            by = current_caller()
+            found = await self._manual.decline(request.request_id, request.reason, by)
+        return proposals_pb2.DeclineProposalResponse(proposal=found.message())
 
 
 class RiskReportsServicer(risk_reports_pb2_grpc.RiskReportsServicer):
@@ -181,6 +204,15 @@ class RiskReportsServicer(risk_reports_pb2_grpc.RiskReportsServicer):
         return risk_reports_pb2.ListSubmissionsResponse(
             submissions=[one.message for one in page], next_page_token=token
         )
+
+
+@contextmanager
+def _lease_held() -> Iterator[None]:
+    """Raises ServiceUnavailable where another process has become active."""
+    try:
+        yield
+    except LeaseLost as error:
+        raise ServiceUnavailable(str(error)) from None
 
 
 def _strategy_position(position: Position, size: str) -> inspector_pb2.StrategyPosition:

@@ -24,9 +24,12 @@ class InspectorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Time without renewal after which another process acts."""
     answer_seconds_max: float = 20.0
     """How long SubmitManual waits for the answer of the venue's process."""
+    proposal_seconds: float = 300.0
+    """How long what a model has proposed waits for a confirmation."""
 
     def __post_init__(self) -> None:
-        for key in ("approval_seconds", "lease_seconds", "answer_seconds_max"):
+        periods = ("approval_seconds", "lease_seconds", "answer_seconds_max", "proposal_seconds")
+        for key in periods:
             if getattr(self, key) <= 0:
                 raise SettingError(f"inspector.{key}", getattr(self, key), "must be above 0")
         if not self.key_id:

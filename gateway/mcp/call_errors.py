@@ -12,6 +12,7 @@ NEXT_STEPS: Mapping[str, str] = {
     "UNKNOWN_ACCOUNT": "orders_list_accounts lists the accounts of a venue.",
     "UNKNOWN_ORDER": "orders_list_open_orders lists open orders, orders_list_fills those filled.",
     "BAD_PAGE_TOKEN": "Call again without page_token, with the same other arguments.",
+    "REQUEST_ID_REUSED": "Call again with a new request_id.",
     "ROLE_MISSING": "Tell the person which role it needs: no other call gives it to you.",
     "TOKEN_MISSING": "Tell the person: the connection to this server shows no token.",
     "TOKEN_EXPIRED": "Tell the person: the token of this connection has expired.",

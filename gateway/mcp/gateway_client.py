@@ -9,6 +9,7 @@ import aiohttp
 import msgspec
 
 from gateway.envoy_browsers import MEANT
+from kit.base.access.call_guard import FOR_MODEL
 from kit.base.access.credentials import AUTHORIZATION
 from kit.base.request_id import REQUEST_ID
 
@@ -57,6 +58,7 @@ class GatewayClient:
         """The decoded answer. Raises CallFailed."""
         query = f"?{urlencode(request.query)}" if request.query else ""
         shown = {name: headers[name] for name in FORWARDED if name in headers}
+        shown |= dict([FOR_MODEL])
         body = None if request.body is None else msgspec.json.encode(request.body)
         if body is not None:
             shown["content-type"] = "application/json"

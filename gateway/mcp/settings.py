@@ -23,6 +23,9 @@ class McpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Calls to the gateway at a time, at most; others wait."""
     answer_characters_max: int = 24_000
     """Size of an answer to a model. Of a longer one it gets the first rows."""
+    trading_tools: bool = False
+    """Whether models with the role trader may propose orders. Nothing is sent before another caller
+    has confirmed it."""
 
     def __post_init__(self) -> None:
         for key in ("port", "http_port"):

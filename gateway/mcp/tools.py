@@ -1,4 +1,5 @@
-"""The tools: one for each unary operation of the REST API that changes nothing."""
+"""The tools: one for each unary operation of the REST API that changes nothing. If trading tools
+are on, also one for each other operation whose contract lets models call it."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from gateway.mcp.answers import (
     AnswerForm,
     form_of,
 )
-from gateway.openapi import JSON, READ_ONLY, STREAMING
+from gateway.openapi import FOR_MODELS, JSON, READ_ONLY, STREAMING
 from kit.base.access.roles import Role
 
 Json = dict[str, Any]
@@ -79,11 +80,12 @@ class Tool:
     arguments: Mapping[str, Argument]
     """By their names. Of an operation with a body: those in its path."""
     has_body: bool
+    is_read_only: bool
     answer: AnswerForm
 
     @property
     def is_default(self) -> bool:
-        return self.name in DEFAULT_TOOLS
+        return self.name in DEFAULT_TOOLS or not self.is_read_only
 
     @property
     def pages(self) -> bool:
@@ -112,7 +114,9 @@ class Tool:
 class ToolCatalog:
     """All tools of an OpenAPI document."""
 
-    def __init__(self, document: Json) -> None:
+    def __init__(self, document: Json, *, has_trading: bool = False) -> None:
+        """``has_trading``: with the tools that propose orders."""
+        self.has_trading = has_trading
         self._schemas: Json = document["components"]["schemas"]
         self.tools = {tool.name: tool for tool in self._read(document)}
         self.remedies = _remedies(self._schemas)
@@ -133,7 +137,8 @@ class ToolCatalog:
     def _read(self, document: Json) -> Iterator[Tool]:
         for path, verbs in document["paths"].items():
             for verb, operation in verbs.items():
-                if operation[READ_ONLY] and not operation[STREAMING]:
+                is_tool = operation[READ_ONLY] or (self.has_trading and operation[FOR_MODELS])
+                if is_tool and not operation[STREAMING]:
                     yield self._tool(path, verb.upper(), operation)
 
     def _tool(self, path: str, verb: str, operation: Json) -> Tool:
@@ -164,6 +169,9 @@ class ToolCatalog:
                 "without it, all that have values.",
             }
         roles = {role for way in operation["security"] for names in way.values() for role in names}
+        if not operation[READ_ONLY]:
+            # Whatever else the contract lets an operator do.
+            roles &= {Role.TRADER}
         return Tool(
             name=f"{toolset}_{snake(method)}",
             toolset=toolset,
@@ -175,6 +183,7 @@ class ToolCatalog:
             path=path,
             arguments=arguments,
             has_body=has_body,
+            is_read_only=operation[READ_ONLY],
             answer=answer,
         )
 

@@ -114,6 +114,8 @@ async def test_the_call_of_the_mesh_has_the_id_of_the_models_call(venue, door, u
     status, _ = await post(url, json.dumps(call), token, **{"x-request-id": "mcp-77"})
     assert (status, venue.venue.metadata["x-request-id"]) == (OK, "mcp-77")
     assert venue.venue.metadata["authorization"] == f"Bearer {token}"
+    # Every process then treats the caller as a model, whatever the token is.
+    assert venue.venue.metadata["x-venuemesh-model"] == "1"
 
 
 async def test_more_tools_are_found_and_called(venue, door, url):

@@ -34,6 +34,7 @@ MEANT = {"x-venuemesh-request": "1"}
 CONTRACTS = service_contracts.load()
 ADMIN = TokenTerms("lena", frozenset({Role.ADMIN}), 12 * HOUR_S)
 VIEWER = TokenTerms("lena", frozenset({Role.VIEWER}), 2 * HOUR_S)
+FOR_MODEL = TokenTerms("robot", frozenset({Role.TRADER}), HOUR_S, kind=tokens.MODEL)
 
 
 class Parts:
@@ -174,7 +175,7 @@ async def test_a_token_begins_a_session_that_ends_with_it(client, parts):
     assert parts.caller(text).name == "lena"
 
 
-@pytest.mark.parametrize("kind", ["none", "damaged", "expired", "of a process"])
+@pytest.mark.parametrize("kind", ["none", "damaged", "expired", "of a process", "for a model"])
 async def test_a_token_that_is_not_valid_begins_nothing(kind, client, parts):
     process = TokenTerms("binance", frozenset({Role.PROCESS}), HOUR_S, kind="venue")
     past = TokenTerms("lena", frozenset({Role.VIEWER}), -HOUR_S)
@@ -183,11 +184,18 @@ async def test_a_token_that_is_not_valid_begins_nothing(kind, client, parts):
         "none": "",
         "damaged": parts.tokens.issue(VIEWER, "ops")[0][:-4],
         "expired": tokens.issue(past, signing, NAMES, parts.clock)[0],
+        "for a model": parts.tokens.issue(FOR_MODEL, "ops")[0],
         "of a process": tokens.issue(process, signing, NAMES, parts.clock)[0],
     }[kind]
     async with sign_in(client, {"token": text}) as answer:
         assert answer.status == 401
         assert "Set-Cookie" not in answer.headers
+
+
+def test_a_token_for_a_model_stays_one_when_it_is_renewed(parts):
+    text, token = parts.tokens.issue(FOR_MODEL, "ops")
+    renewed, _ = parts.tokens.renew(token.token_id)
+    assert [parts.caller(one).is_model for one in (text, renewed)] == [True, True]
 
 
 async def test_a_revoked_token_takes_its_sessions_with_it(parts):

@@ -39,6 +39,9 @@ VenuemeshError
 ├── UnknownCheckpoint     NOT_FOUND            see Audit.ListCheckpoints
 ├── UnknownStrategy       NOT_FOUND            see Detector.ListStrategies
 ├── HoldEnded             FAILED_PRECONDITION  see its state
+├── UnknownProposal       NOT_FOUND            see Inspector.ListProposals
+├── ProposalEnded         FAILED_PRECONDITION  request again what is still wanted
+├── OtherCallerNeeded     PERMISSION_DENIED    let another person confirm it
 └── InternalError         INTERNAL             look up error_id in the log
 
 SettingError is not in this tree: it stops a process before it serves requests.
@@ -345,6 +348,27 @@ class HoldEnded(VenuemeshError):
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "HOLD_ENDED"
+
+
+class UnknownProposal(VenuemeshError):
+    """Metadata: request_id."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "UNKNOWN_PROPOSAL"
+
+
+class ProposalEnded(VenuemeshError):
+    """Metadata: request_id, state."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "PROPOSAL_ENDED"
+
+
+class OtherCallerNeeded(VenuemeshError):
+    """Metadata: request_id, caller (who proposed it)."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    reason = "OTHER_CALLER_NEEDED"
 
 
 class InternalError(VenuemeshError):

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 
-from kit.base.access.local_tokens import command_token
+from kit.base.access.local_tokens import model_token
 from kit.base.access.roles import Role
 from ops import gateway
 from ops.gateway import LOCAL_TOKEN_VALID_S, Gateway
@@ -46,7 +46,7 @@ def token_source(found: Gateway) -> Callable[[], str]:
     def token() -> str:
         nonlocal made, made_s
         if not made or time.monotonic() - made_s > TOKEN_USED_S:
-            made = command_token(data, local.mesh_id, (Role.VIEWER,), LOCAL_TOKEN_VALID_S)
+            made = model_token(data, local.mesh_id, (Role.VIEWER,), LOCAL_TOKEN_VALID_S)
             made_s = time.monotonic()
         return made
 

@@ -14,7 +14,7 @@ import grpc
 from kit.base import errors
 from ops import gateway
 from ops.errors import OperationsError
-from ops.orders import arguments, costs, display, outcomes, signing
+from ops.orders import arguments, costs, display, outcomes, proposals, signing
 from ops.orders.calls import OrderCalls
 from ops.output import print_json
 from ops.tables import console
@@ -34,6 +34,8 @@ def run(chosen: argparse.Namespace) -> int:
     """Return 0 if it was accepted, or another exit code of ``outcomes``."""
     if chosen.verb == "costs":
         return costs.run(chosen)
+    if chosen.verb in arguments.PROPOSAL_VERBS:
+        return proposals.run(chosen)
     if "id" in chosen:
         chosen.id = arguments.request_id(chosen)
     if chosen.verb == "flatten":

@@ -39,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--for", dest="valid_s", type=duration_s, default=0, metavar="TIME",
         help="how long it is valid: 90m, 12h or 30d; default 12h",
     )  # fmt: skip
+    issue.add_argument(
+        "--for-model", action="store_true",
+        help="a model will show it: it reads, and proposes orders that somebody else confirms",
+    )  # fmt: skip
     link = gateway.add_verb(verbs, "link", "print a link that signs a browser in once")
     _add_caller(link)
     gateway.add_verb(verbs, "list", "list the tokens that have not expired")
@@ -78,6 +82,7 @@ async def _issue(stub: "Stub", chosen: argparse.Namespace, where: Gateway) -> No
         caller=chosen.caller or (await _own(stub)).caller,
         roles=[roles.to_wire(role) for role in chosen.role],
         valid_s=chosen.valid_s,
+        for_model=chosen.for_model,
     )
     _print(await stub.IssueToken(request, timeout=CALL_SECONDS_MAX), chosen)
 
@@ -180,7 +185,8 @@ def _row(token: tokens_pb2.Token) -> list[str]:
     granted = ", ".join(roles.from_wire(role) for role in token.roles)
     times = (time_text(token.issued_time_ns), time_text(token.expires_time_ns))
     state = "revoked" if token.revoked else "valid"
-    return [token.token_id, token.caller, granted, *times, token.issued_by, state]
+    shown_by = f"{token.caller} (model)" if token.for_model else token.caller
+    return [token.token_id, shown_by, granted, *times, token.issued_by, state]
 
 
 def _add_caller(parser: argparse.ArgumentParser) -> None:

@@ -23,6 +23,7 @@ LIFETIMES = {
 }
 SELF_TRADES = {name.replace("_", "-"): mode for name, mode in MODES.items()}
 AMENDED_FIELDS = ("size", "price", "stop_price", "trailing_offset")
+PROPOSAL_VERBS = ("proposals", "confirm", "decline")
 ID_BYTES = 8
 EPOCH_MAX = (1 << 64) - 1
 KEY_VARIABLE = "VENUEMESH_ORDER_KEY"
@@ -63,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _verb(verbs, "positions", "what the account holds of derivatives")
     _verb(verbs, "accounts", "the accounts, and whether they take orders")
     costs.add_arguments(verbs)
+    _add_proposals(verbs)
     _verb(verbs, "watch", "what happens to the account, until Ctrl-C")
 
 
@@ -146,6 +148,16 @@ def _add_flatten(verbs: Any) -> None:
     flatten.add_argument(
         "--id", default="", metavar="REQUEST_ID", help="the same id continues the same work"
     )
+
+
+def _add_proposals(verbs: Any) -> None:
+    listed, confirm, decline = PROPOSAL_VERBS
+    gateway.add_verb(verbs, listed, "what models have proposed, and waits for a confirmation")
+    made = gateway.add_verb(verbs, confirm, "confirm a proposal: it is checked and sent now")
+    made.add_argument("request_id", metavar="ID", help="request id, as proposals tells it")
+    made = gateway.add_verb(verbs, decline, "decline a proposal: it has no effect then")
+    made.add_argument("request_id", metavar="ID", help="request id, as proposals tells it")
+    made.add_argument("--reason", default="", help="why; the model sees it")
 
 
 def _add_groups(verbs: Any) -> None:

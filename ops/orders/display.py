@@ -10,6 +10,7 @@ from venuemesh.tradeflow.v1 import accounts_pb2, flatten_pb2, trade_flow_pb2
 
 from ops.orders import tables
 from ops.orders.calls import left_open
+from ops.tables import word
 
 FLAT = "the account is flat: the venue has confirmed it"
 
@@ -55,6 +56,10 @@ def _orders(answer: Message) -> RenderableType:
 
 def _submitted(answer: inspector_pb2.SubmitManualResponse) -> Iterator[RenderableType]:
     verdict, submitted = answer.verdict, answer.submitted
+    if answer.HasField("proposal"):
+        state = risk_pb2.ProposalState.Name(answer.proposal.state)
+        yield f"it is a proposal: {word(state, 'PROPOSAL_STATE_')}; nothing was sent"
+        return
     if verdict.verdict != risk_pb2.VERDICT_ALLOW:
         name = risk_pb2.Verdict.Name(verdict.verdict).removeprefix("VERDICT_")
         yield f"the inspector has not approved it: {name}; nothing was sent"

@@ -23,7 +23,7 @@ EXIT_CODES = (
     "venue; 4 not known: it may have been done; 5 done, and something is left open"
 )
 
-PLACING = frozenset({"place", "bracket", "oco", "amend"})
+PLACING = frozenset({"place", "bracket", "oco", "amend", "confirm"})
 ENDING = frozenset({"cancel", "cancel-all", "flatten"})
 NOT_KNOWN = frozenset(
     {
@@ -48,13 +48,9 @@ UNCLEAR = frozenset(
 def of_answer(answer: Message, chosen: argparse.Namespace) -> int:
     """The exit code after an answer."""
     if isinstance(answer, inspector_pb2.SubmitManualResponse):
-        if answer.verdict.verdict != risk_pb2.VERDICT_ALLOW:
-            return EXIT_FAILED
-        match answer.submitted.outcome:
-            case risk_pb2.SUBMISSION_OUTCOME_UNSPECIFIED:
-                return EXIT_UNKNOWN
-            case risk_pb2.SUBMISSION_OUTCOME_REFUSED | risk_pb2.SUBMISSION_OUTCOME_EXPIRED:
-                return EXIT_FAILED
+        exit_code = _of_submitted(answer)
+        if exit_code:
+            return exit_code
         answer = answer.submitted
     orders = _orders(answer)
     if chosen.verb in PLACING:
@@ -67,6 +63,20 @@ def of_answer(answer: Message, chosen: argparse.Namespace) -> int:
             return EXIT_UNKNOWN
         if isinstance(answer, trade_flow_pb2.CancelAllOrdersResponse) and answer.left_open:
             return EXIT_LEFT_OPEN
+    return 0
+
+
+def _of_submitted(answer: inspector_pb2.SubmitManualResponse) -> int:
+    """0 if the venue's process has the orders."""
+    if answer.proposal.state == risk_pb2.PROPOSAL_STATE_PENDING:
+        return EXIT_UNKNOWN
+    if answer.verdict.verdict != risk_pb2.VERDICT_ALLOW:
+        return EXIT_FAILED
+    match answer.submitted.outcome:
+        case risk_pb2.SUBMISSION_OUTCOME_UNSPECIFIED:
+            return EXIT_UNKNOWN
+        case risk_pb2.SUBMISSION_OUTCOME_REFUSED | risk_pb2.SUBMISSION_OUTCOME_EXPIRED:
+            return EXIT_FAILED
     return 0
 
 

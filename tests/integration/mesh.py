@@ -152,9 +152,11 @@ class Mesh:
         shown = {"Authorization": f"Bearer {self.token}"} | dict(headers or {})
         return self._fetch(f"http://127.0.0.1:{self.port(port)}{path}", headers=shown)
 
-    def post(self, path: str, body: object, port: str = "gateway") -> tuple[int, Any]:
+    def post(
+        self, path: str, body: object, port: str = "gateway", token: str = ""
+    ) -> tuple[int, Any]:
         """Status and JSON of the answer."""
-        shown = {"Authorization": f"Bearer {self.token}"}
+        shown = {"Authorization": f"Bearer {token or self.token}"}
         url = f"http://127.0.0.1:{self.port(port)}{path}"
         return self._fetch(url, json.dumps(body).encode(), shown)
 

@@ -17,11 +17,12 @@ from core.inspector.decision_handler import DecisionHandler
 from core.inspector.entry_fences import EntryFences
 from core.inspector.event_handler import STREAMS, EventHandler
 from core.inspector.limit_monitor import LimitMonitor
-from core.inspector.manual_orders import ManualOrders
+from core.inspector.manual_orders import ManualOrders, RequestTimes
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.order_reconciler import OrderReconciler
 from core.inspector.position_closer import PositionCloser
 from core.inspector.position_opener import PositionOpener
+from core.inspector.proposal_expiry import ProposalExpiry
 from core.inspector.risk_rules import RiskRules
 from core.inspector.stop_monitor import StopMonitor
 from core.inspector.submission_sender import EXPIRY_MARGIN_NS, SubmissionSender
@@ -132,7 +133,9 @@ class Process:
         self.closer = PositionCloser(
             self.database, rules, approver, rig.venue, self.reasons, opener
         )
-        self.manual = ManualOrders(self.database, rules, approver, rig.venue, 20)
+        times = RequestTimes(20, rig.proposal_seconds)
+        self.manual = ManualOrders(self.database, rules, approver, rig.venue, times)
+        expiry = ProposalExpiry(self.database, self.lease, self.reasons, clock)
         fences = EntryFences(self.database, approver, rig.venue, self.reasons, clock)
         self.changes = ModeChanges(self.database, self.lease, fences, world, clock)
         decisions = DecisionHandler(rules, opener)
@@ -164,6 +167,7 @@ class Process:
         self.limits.after_commit = wake
         tasks = (consumer.run, self.sender.run, self.closer.run)
         tasks += (ends.run, fences.run, self.unprotected.run, self.limits.run)
+        tasks += (expiry.run,)
 
         async def begin():
             self.sender.forget()
@@ -188,6 +192,8 @@ class Rig:
     approval_seconds = 3600
     """Twenty seconds of its clock are less than half a second of a busy machine: approvals end only
     by ``expire_approvals``."""
+
+    proposal_seconds = 3600
 
     def __init__(self, postgres_url):
         self.postgres_url = postgres_url

@@ -7,7 +7,8 @@ from jsonschema import Draft202012Validator
 
 from gateway import service_contracts
 from gateway.mcp.tests.catalogs import catalog, document
-from gateway.mcp.tools import DEFAULT_TOOLS, TOOLSETS, toolset_of
+from gateway.mcp.tools import DEFAULT_TOOLS, TOOLSETS, ToolCatalog, toolset_of
+from kit.base.access.roles import Role
 
 NAME = re.compile(r"[a-z][a-z0-9_]{2,63}")
 METHODS = [
@@ -27,6 +28,21 @@ def test_each_operation_that_reads_once_is_a_tool_and_no_other():
     }
     assert {(tool.verb, tool.path) for tool in catalog().tools.values()} == expected
     assert len(catalog().tools) == len(expected)
+
+
+def test_with_trading_a_trader_proposes_orders_and_nothing_else_is_added():
+    trading = ToolCatalog(document(), has_trading=True)
+    (name,) = trading.tools.keys() - catalog().tools.keys()
+    tool = trading.tools[name]
+    assert name == "risk_submit_manual"
+    assert (tool.is_read_only, tool.roles, tool.is_default) == (False, {Role.TRADER}, True)
+    assert all(one.is_read_only for one in catalog().tools.values())
+
+
+def test_models_may_call_no_other_method_that_changes_something():
+    allowed = {f"{contract.name}/{method.name}" for contract, method in METHODS
+               if method.models_may_call}  # fmt: skip
+    assert allowed == {"venuemesh.inspector.v1.Inspector/SubmitManual"}
 
 
 @pytest.mark.parametrize("tool", catalog().tools.values(), ids=lambda tool: tool.name)

@@ -3,13 +3,17 @@
 Each call shows a token. A call without one, with one that is not valid, or of a caller without the
 method's roles is refused. A stream ends when its token expires or is revoked. Calls that change
 something are logged with their caller, and kept for the log of all events.
+
+A model changes nothing, whatever its roles: of the methods that may change something it calls those
+only whose contract says so. A model is who shows a token for models, and who calls through the
+tools of the gateway, which add the header ``FOR_MODEL`` to each call.
 """
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor
@@ -21,7 +25,7 @@ from kit.base.access import roles
 from kit.base.access.credentials import AUTHORIZATION, SCHEME
 from kit.base.access.made_calls import MadeCalls
 from kit.base.access.roles import Role
-from kit.base.access.tokens import Caller, TokenVerifier
+from kit.base.access.tokens import MODEL, Caller, TokenVerifier
 from kit.base.access.trust import TrustedKeys
 from kit.base.clock import Clock
 from kit.base.errors import (
@@ -37,6 +41,8 @@ from kit.base.request_id import current_request_id
 SESSION_COOKIES = "venuemesh_session_"
 """Begins the names of cookies with a token. The gateway's port follows: a browser sends the cookies
 of all meshes on a host name to each of them."""
+FOR_MODEL = ("x-venuemesh-model", "1")
+"""A header of calls that are made for a model. It takes rights away and gives none."""
 SESSIONS_MAX = 16
 """Cookies of sessions that are looked at, of one call."""
 RESERVED_SHARE = 4
@@ -98,6 +104,13 @@ def require_role(caller: Caller, method: "GuardedMethod") -> None:
         )
 
 
+def require_for_models(caller: Caller, method: "GuardedMethod") -> None:
+    """Raise RoleMissing for a model that calls what models may not."""
+    if caller.is_model and method.is_mutating and not method.models_may_call:
+        text = f"{method.path} may change something, and {caller.name} is a model: a person must "
+        raise RoleMissing(f"{text}call it", method=method.path, roles="no model")
+
+
 @dataclass(frozen=True, slots=True)
 class GuardedMethod:
     """What the guard knows of a method."""
@@ -106,6 +119,7 @@ class GuardedMethod:
     """For example "/venuemesh.live.v1.Live/Subscribe"."""
     roles: frozenset[Role]
     is_mutating: bool
+    models_may_call: bool = False
 
     @classmethod
     def of(cls, method: MethodDescriptor) -> "GuardedMethod":
@@ -113,7 +127,7 @@ class GuardedMethod:
         options = method.GetOptions()
         needed = roles.of_method(options)
         path = f"/{method.containing_service.full_name}/{method.name}"
-        return cls(path, needed, roles.is_mutating(options))
+        return cls(path, needed, roles.is_mutating(options), roles.models_may_call(options))
 
 
 class RunningStream:
@@ -183,7 +197,10 @@ class CallGuard:
 
     def identify(self, metadata: Metadata) -> Caller:
         """Who calls. Raises TokenMissing and the errors of TokenVerifier."""
-        return self._verified(metadata) if self._required else NOBODY
+        caller = self._verified(metadata) if self._required else NOBODY
+        if _first(metadata, FOR_MODEL[0]) and not caller.is_process:
+            return replace(caller, kind=MODEL)
+        return caller
 
     @contextmanager
     def call(
@@ -239,6 +256,7 @@ class CallGuard:
         if peer is not None and caller.is_process and caller.name != peer:
             raise TokenInvalid(f"a connection of {peer} cannot show the token of {caller.name}")
         require_role(caller, method)
+        require_for_models(caller, method)
         _current.set(caller)
         return caller
 

@@ -9,7 +9,7 @@ from kit.base.access import tokens
 from kit.base.access.authority import FOLDER, Authority, read_keys, signing_key
 from kit.base.access.credentials import FixedToken, Metadata
 from kit.base.access.roles import CALLER_ROLES, Role
-from kit.base.access.tokens import MeshNames, TokenTerms
+from kit.base.access.tokens import MODEL, MeshNames, TokenTerms
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock, SystemClock
 
 PROCESS_VALID_S = 7 * 86_400
@@ -33,6 +33,13 @@ def command_token(
     """What a command on this machine shows: who can read the keys, may do everything. Its caller is
     named for the user. Raises SettingError if the keys cannot be used."""
     return _issue(data, mesh_id, TokenTerms(f"local-{_user()}", frozenset(roles), valid_s))
+
+
+def model_token(data: Path, mesh_id: str, roles: Collection[Role], valid_s: int) -> str:
+    """What a command shows that a model uses on this machine: as ``command_token``, under another
+    name, and for a model."""
+    terms = TokenTerms(f"model-{_user()}", frozenset(roles), valid_s, kind=MODEL)
+    return _issue(data, mesh_id, terms)
 
 
 class LocalCredentials:

@@ -54,6 +54,11 @@ def of_method(options: MethodOptions) -> frozenset[Role]:
     return frozenset(map(from_wire, options.Extensions[access_pb2.roles]))
 
 
+def models_may_call(options: MethodOptions) -> bool:
+    """Whether the contract lets models call the method although it is mutating."""
+    return bool(options.Extensions[access_pb2.models_may_call])
+
+
 def is_mutating(options: MethodOptions) -> bool:
     """Whether the contract does not say that the method has no side effects."""
     return options.idempotency_level != MethodOptions.NO_SIDE_EFFECTS

@@ -2,7 +2,7 @@
 
 Claims: iss, aud, sub (the caller's name), roles, iat, nbf, exp, jti; ``first`` is the id of the
 first token of a chain of renewals. Tokens of processes have another audience, so that none is
-accepted at the gateway, and the claim ``kind``.
+accepted at the gateway, and the claim ``kind``; it is "model" in a token for a model.
 """
 
 import re
@@ -28,6 +28,8 @@ TOKEN_LENGTH_MAX = 8_192
 CALLER_LENGTH_MAX = 256
 CLOCK_SKEW_S = 5
 REQUIRED_CLAIMS = ["iss", "aud", "sub", "exp", "iat", "jti"]
+MODEL = "model"
+"""The kind of a caller that is a program with a language model: see call_guard.py."""
 KNOWN_TOKENS_MAX = 4_096
 """Verified tokens that are remembered: a signature takes 0.1 ms to verify."""
 
@@ -67,11 +69,15 @@ class Caller:
     expires_time_ns: int = 0
     """0: never, which is so while the mesh asks for no tokens."""
     kind: str = ""
-    """Of a process: venue, ingest and so on."""
+    """Of a process: venue, ingest and so on. MODEL of a model."""
 
     @property
     def is_process(self) -> bool:
         return Role.PROCESS in self.roles
+
+    @property
+    def is_model(self) -> bool:
+        return self.kind == MODEL and not self.is_process
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +90,7 @@ class TokenTerms:
     first_token_id: str = ""
     """Of a renewed token."""
     kind: str = ""
-    """Of a process: venue, ingest and so on."""
+    """Of a process: venue, ingest and so on. MODEL of a model."""
 
     @property
     def is_process(self) -> bool:
@@ -106,7 +112,7 @@ def issue(terms: TokenTerms, key: AuthorityKey, names: MeshNames, clock: Clock) 
         "jti": token_id,
         "first": terms.first_token_id or token_id,
     }
-    if terms.is_process:
+    if terms.kind:
         claims["kind"] = terms.kind
     headers = {"kid": key.key_id}
     return jwt.encode(claims, key.private, ALGORITHM, headers), token_id
@@ -214,7 +220,7 @@ class TokenVerifier:
         roles = [role for role in allowed if role in names]
         if not roles:
             raise TokenInvalid(f"the token has no role of the mesh: {', '.join(allowed)}")
-        token_id = str(claims["jti"])
+        token_id, kind = str(claims["jti"]), str(claims.get("kind", ""))
         return Caller(
             name=str(claims["sub"])[:CALLER_LENGTH_MAX],
             roles=with_implied(roles),
@@ -222,7 +228,7 @@ class TokenVerifier:
             first_token_id=str(claims.get("first", token_id)),
             issued_time_ns=int(claims["iat"]) * NANOSECONDS_PER_SECOND,
             expires_time_ns=int(claims["exp"]) * NANOSECONDS_PER_SECOND,
-            kind=str(claims.get("kind", "")) if is_process else "",
+            kind=kind if is_process or kind == MODEL else "",
         )
 
 

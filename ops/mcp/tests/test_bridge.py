@@ -182,6 +182,9 @@ def test_on_this_machine_a_model_only_reads(tmp_path):
     verifier = tokens.TokenVerifier(names, SystemClock())
     verifier.trust(TrustedKeys(jwks=authority.jwks()))
     source = token_source(here)
-    assert verifier.verify(source()).roles == {"viewer"}
+    caller = verifier.verify(source())
+    assert (caller.roles, caller.is_model) == ({"viewer"}, True)
+    # So that the user can confirm what it proposes.
+    assert caller.name != verifier.verify(of_user).name
     assert source() == source()
     assert token_source(Gateway("http://h:1", "h:1", False, "given"))() == "given"

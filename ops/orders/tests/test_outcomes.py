@@ -19,6 +19,7 @@ AMEND = ("amend", "binance", "ID", "--price", "50.0")
 CANCEL = ("cancel", "binance", "ID")
 CANCEL_ALL = ("cancel-all", "binance")
 PLACE = ("place", "binance", "BTCUSDT", "buy", "1")
+CONFIRM = ("confirm", "r1")
 OCO = ("oco", "binance", "BTCUSDT", "sell", "1", "--stop", "1", "--trail", "2")
 
 
@@ -58,6 +59,12 @@ def submitted(*states, verdict="ALLOW", outcome="TAKEN"):
     return answer
 
 
+def proposed(state):
+    answer = inspector_pb2.SubmitManualResponse(lifecycle_id=bytes(16))
+    answer.proposal.state = f"PROPOSAL_STATE_{state}"
+    return answer
+
+
 def all_cancelled(*states, left=()):
     return trade_flow_pb2.CancelAllOrdersResponse(
         orders=map(order, states), left_open=map(order, left)
@@ -76,6 +83,10 @@ def all_cancelled(*states, left=()):
         (PLACE, submitted("OPEN"), 0),
         (PLACE, submitted("REJECTED"), 3),
         (PLACE, submitted(outcome=""), 4),
+        (PLACE, proposed("PENDING"), 4),
+        (PLACE, proposed("EXPIRED"), 1),
+        (CONFIRM, submitted("REJECTED"), 3),
+        (CONFIRM, submitted("OPEN"), 0),
         (PLACE, submitted(outcome="REFUSED"), 1),
         (PLACE, submitted(outcome="EXPIRED"), 1),
         (PLACE, submitted(verdict="BLOCK", outcome=""), 1),

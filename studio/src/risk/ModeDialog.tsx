@@ -4,11 +4,10 @@ import type { TradingMode } from "../gen/venuemesh/events/v1/risk_pb";
 import type { ModeState } from "../gen/venuemesh/inspector/v1/inspector_pb";
 import { FailureMessage } from "../orders/FailureMessage";
 import { useFrameStore } from "../state/frameStore";
-import { useRunning } from "../state/running";
 import { closeDialog, Dialog } from "../ui/Dialog";
 import { meaningOf, modeOf, modeOfValue, modeText, MODES, questionText } from "./modes";
 import { ModeSetter } from "./modeSetter";
-import { pollWorld } from "./riskPolls";
+import { RealMoney, useIsReal } from "./RealMoney";
 
 interface ModeDialogProps {
   readonly scope: string;
@@ -44,7 +43,7 @@ export function ModeDialog({ scope, mode, modes, scopes, onDone, onClose }: Mode
           </p>
           <p className="dialog-text">{meaningOf(chosen.mode)} Reductions are always allowed.</p>
           <ModeFields {...{ chosen, scopes }} onChoose={choose} />
-          {isReal && <RealMoney {...{ isConfirmed }} onConfirm={confirm} />}
+          {isReal && <RealMoney testId="mode-confirm" {...{ isConfirmed }} onConfirm={confirm} />}
           {change.failure && <FailureMessage failure={change.failure} />}
         </>
       )}
@@ -67,14 +66,6 @@ export function ModeDialog({ scope, mode, modes, scopes, onDone, onClose }: Mode
   );
 }
 
-/** Whether real money is involved. Of a world that is not known, the stricter rule holds. */
-function useIsReal(): boolean {
-  const [poll] = useState(() => pollWorld());
-  useRunning(poll);
-  const world = useFrameStore(poll.state).value;
-  return world !== "simulate" && world !== "replay";
-}
-
 interface DoneProps {
   readonly chosen: Chosen;
   readonly unfenced: readonly string[];
@@ -87,27 +78,6 @@ function Done({ chosen, unfenced }: DoneProps) {
       {unfenced.length > 0 &&
         `Entries that were approved before may still be taken: ${unfenced.join(", ")}.`}
     </p>
-  );
-}
-
-interface RealMoneyProps {
-  readonly isConfirmed: boolean;
-  readonly onConfirm: (isConfirmed: boolean) => void;
-}
-
-function RealMoney({ isConfirmed, onConfirm }: RealMoneyProps) {
-  return (
-    <label className="mode-confirm">
-      <input
-        type="checkbox"
-        data-testid="mode-confirm"
-        checked={isConfirmed}
-        onChange={(event) => {
-          onConfirm(event.target.checked);
-        }}
-      />{" "}
-      This mesh trades with real money: I mean it.
-    </label>
   );
 }
 

@@ -8,11 +8,13 @@ import { TopStatus } from "../ui/TopStatus";
 import { LimitsPanel } from "./LimitsPanel";
 import { ModesPanel } from "./ModesPanel";
 import { PositionsPanel } from "./PositionsPanel";
+import { ProposalsPanel } from "./ProposalsPanel";
 import { ReconciliationPanel } from "./ReconciliationPanel";
 import { RiskBar } from "./RiskBar";
 import { RiskFeed } from "./riskFeed";
 import {
   pollLimits,
+  pollProposals,
   pollProtections,
   pollReconciliations,
   pollState,
@@ -32,8 +34,10 @@ export function RiskPage() {
   const protections = useFrameStore(polls.protections.state);
   const reconciliations = useFrameStore(polls.reconciliations.state);
   const submissions = useFrameStore(polls.submissions.state);
+  const proposals = useFrameStore(polls.proposals.state);
   const verdicts = useFrameStore(verdictsPoll.state);
-  const polled = [state, limits, protections, reconciliations, submissions, verdicts];
+  const reports = [limits, protections, reconciliations, submissions, proposals, verdicts];
+  const polled = [state, ...reports];
   const isStale = polled.some(({ failure }) => failure !== undefined);
   return (
     <main className="risk" data-testid="risk-room" data-stale={isStale}>
@@ -54,6 +58,12 @@ export function RiskPage() {
               polls.state.refresh();
             }}
           />
+          <ProposalsPanel
+            polled={proposals}
+            onChange={() => {
+              polls.proposals.refresh();
+            }}
+          />
           <PositionsPanel polled={protections} state={state.value} />
           <ReconciliationPanel polled={reconciliations} />
           <SubmissionsPanel polled={submissions} />
@@ -71,6 +81,7 @@ function useRisk(refusedOnly: boolean) {
     protections: pollProtections(),
     reconciliations: pollReconciliations(),
     submissions: pollSubmissions(),
+    proposals: pollProposals(),
   }));
   const verdictsPoll = useMemo(() => pollVerdicts(refusedOnly), [refusedOnly]);
   const feed = useMemo(
@@ -86,6 +97,7 @@ function useRisk(refusedOnly: boolean) {
   useRunning(polls.protections);
   useRunning(polls.reconciliations);
   useRunning(polls.submissions);
+  useRunning(polls.proposals);
   useRunning(verdictsPoll);
   return { feed, polls, verdictsPoll };
 }

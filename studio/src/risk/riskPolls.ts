@@ -1,5 +1,6 @@
 import { inspector, registry, riskReports } from "../api/transport";
 import type { GetStateResponse } from "../gen/venuemesh/inspector/v1/inspector_pb";
+import type { Proposal } from "../gen/venuemesh/inspector/v1/proposals_pb";
 import type { AccountReconciliation } from "../gen/venuemesh/inspector/v1/reconciliations_pb";
 import type {
   ListLimitsResponse,
@@ -34,6 +35,13 @@ export function pollProtections(): Poll<readonly PositionProtection[]> {
 export function pollSubmissions(): Poll<readonly PendingSubmission[]> {
   return new Poll(
     async (signal) => (await riskReports.listSubmissions({}, { signal })).submissions,
+    PAUSE_MS,
+  );
+}
+
+export function pollProposals(): Poll<readonly Proposal[]> {
+  return new Poll(
+    async (signal) => (await inspector.listProposals({}, { signal })).proposals,
     PAUSE_MS,
   );
 }

@@ -103,6 +103,7 @@ export function stageOf({ event, position }: StoredEvent): Stage {
   switch (event?.payload.case) {
     case "signalRaised":
     case "orderRequested":
+    case "proposalChanged":
       return "signal";
     case "decisionMade":
       return "decision";

@@ -5,7 +5,12 @@ import { CashFlowKind } from "../gen/venuemesh/tradeflow/v1/cash_flows_pb";
 import { Operation } from "../gen/venuemesh/tradeflow/v1/signed_pb";
 import { DecisionOutcome, type ExecutionIntent } from "../gen/venuemesh/events/v1/decisions_pb";
 import { CheckResult } from "../gen/venuemesh/events/v1/checks_pb";
-import { SubmissionOutcome, TradingMode, Verdict } from "../gen/venuemesh/events/v1/risk_pb";
+import {
+  ProposalState,
+  SubmissionOutcome,
+  TradingMode,
+  Verdict,
+} from "../gen/venuemesh/events/v1/risk_pb";
 import { PositionAction } from "../gen/venuemesh/events/v1/signals_pb";
 import { OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import type { Side } from "../gen/venuemesh/common/v1/types_pb";
@@ -41,6 +46,11 @@ export function eventText(event: Event): NodeText {
       const { caller, operation, content } = payload.value;
       const what = content ? `${sideText(content.side)} ${content.size} ${content.symbol}` : "";
       return { title: caller, fact: `${enumText(Operation, operation)} ${what}`, tone: "plain" };
+    }
+    case "proposalChanged": {
+      const { state, requested, decidedBy } = payload.value;
+      const fact = decidedBy === "" ? `by ${requested?.caller ?? ""}` : `by ${decidedBy}`;
+      return { title: `proposal ${enumText(ProposalState, state)}`, fact, tone: "plain" };
     }
     case "decisionMade": {
       const { outcome, intent } = payload.value;

@@ -21,6 +21,12 @@ def first_run() -> Iterator[FirstRun]:
 def simulated(first_run: FirstRun) -> Iterator[Mesh]:
     """A second run on the same folder."""
     before = first_run.trades[-1].trade_id
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("VENUEMESH_MCP_TRADING_TOOLS", "true")
+        yield from _again(first_run, before)
+
+
+def _again(first_run: FirstRun, before: int) -> Iterator[Mesh]:
     with running(first_run.data, *SIMULATE, path=os.environ["PATH"]) as mesh:
         mesh.wait_until_running()
         mesh.wait_until(

@@ -10,18 +10,21 @@ from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
 from kit.base import rpc
 from kit.base.access.authority import Authority
 from kit.base.access.call_guard import (
+    FOR_MODEL,
     SESSION_COOKIES,
     TARGET_LENGTH_MAX,
     CallGuard,
+    GuardedMethod,
     current_caller,
+    require_for_models,
     streams_for_caller,
 )
 from kit.base.access.credentials import FixedToken
 from kit.base.access.roles import Role
 from kit.base.access.tests.test_tokens import NAMES, SetClock, token
-from kit.base.access.tokens import TokenVerifier
+from kit.base.access.tokens import MODEL, Caller, TokenVerifier
 from kit.base.access.trust import TrustedKeys
-from kit.base.errors import error_info
+from kit.base.errors import RoleMissing, error_info
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 STREAMS_MAX = 2
@@ -108,6 +111,32 @@ async def test_a_caller_needs_one_of_the_roles_of_the_method(served):
         assert await refusal(call) == (grpc.StatusCode.PERMISSION_DENIED, "ROLE_MISSING")
     for role in (Role.OPERATOR, Role.ADMIN):
         await served.client(role).Drain(admin_pb2.DrainRequest())
+
+
+@pytest.mark.parametrize("says", ["token", "header"])
+async def test_a_model_reads_and_changes_nothing_whatever_its_roles(served, says):
+    kind, metadata = (MODEL, []) if says == "token" else ("", [FOR_MODEL])
+    shown = FixedToken(token(served.authority, served.clock, Role.ADMIN, kind=kind))
+    async with rpc.channel(served.address, shown) as channel:
+        stub = admin_pb2_grpc.AdminStub(channel)
+        answer = await stub.GetStatus(admin_pb2.GetStatusRequest(), metadata=metadata)
+        assert answer.instance.name == "desk"
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.Drain(admin_pb2.DrainRequest(), metadata=metadata)
+    assert error_info(caught.value).reason == "ROLE_MISSING"
+    assert "desk is a model" in caught.value.details()
+
+
+def test_a_model_calls_what_the_contract_lets_it_call():
+    allowed = GuardedMethod("/a", frozenset({Role.TRADER}), is_mutating=True, models_may_call=True)
+    other = GuardedMethod("/b", frozenset({Role.TRADER}), is_mutating=True)
+    model = Caller("robot", frozenset({Role.TRADER}), kind=MODEL)
+    require_for_models(model, allowed)
+    require_for_models(Caller("ann", model.roles), other)
+    # A process may have any kind.
+    require_for_models(Caller("model", frozenset({Role.PROCESS}), kind=MODEL), other)
+    with pytest.raises(RoleMissing):
+        require_for_models(model, other)
 
 
 async def test_a_browser_shows_its_token_in_a_cookie(served):

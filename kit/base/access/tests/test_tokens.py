@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from kit.base.access.authority import PUBLISH_S, Authority
 from kit.base.access.roles import CALLER_ROLES, Role
 from kit.base.access.tokens import (
+    MODEL,
     TOKEN_LENGTH_MAX,
     MeshNames,
     PlatformIssuer,
@@ -51,9 +52,17 @@ def verifier(authority, clock, revoked=(), platform=None, platform_jwks=None) ->
     return made
 
 
-def token(authority, clock, *roles: Role, names=NAMES, caller="desk", valid_s=VALID_S) -> str:
-    terms = TokenTerms(caller, frozenset(roles), valid_s)
+def token(
+    authority, clock, *roles: Role, names=NAMES, caller="desk", valid_s=VALID_S, kind=""
+) -> str:
+    terms = TokenTerms(caller, frozenset(roles), valid_s, kind=kind)
     return issue(terms, authority.signing, names, clock)[0]
+
+
+def test_a_token_for_a_model_says_so_and_no_other_kind_of_a_caller_counts(authority, clock):
+    verify = verifier(authority, clock).verify
+    assert verify(token(authority, clock, Role.TRADER, kind=MODEL)).is_model
+    assert verify(token(authority, clock, Role.TRADER, kind="venue")).kind == ""
 
 
 def test_a_token_tells_its_caller_and_the_roles_with_those_they_include(authority, clock):

@@ -97,6 +97,14 @@ var file_venuemesh_access_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 		Tag:           "varint,51001,rep,packed,name=roles,enum=venuemesh.access.v1.Role",
 		Filename:      "venuemesh/access/v1/access.proto",
 	},
+	{
+		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
+		ExtensionType: (*bool)(nil),
+		Field:         51002,
+		Name:          "venuemesh.access.v1.models_may_call",
+		Tag:           "varint,51002,opt,name=models_may_call",
+		Filename:      "venuemesh/access/v1/access.proto",
+	},
 }
 
 // Extension fields to descriptorpb.MethodOptions.
@@ -105,6 +113,11 @@ var (
 	//
 	// repeated venuemesh.access.v1.Role roles = 51001;
 	E_Roles = &file_venuemesh_access_v1_access_proto_extTypes[0]
+	// Whether a model may call the method although it may change something. Such a method does nothing
+	// on the word of a model alone.
+	//
+	// optional bool models_may_call = 51002;
+	E_ModelsMayCall = &file_venuemesh_access_v1_access_proto_extTypes[1]
 )
 
 var File_venuemesh_access_v1_access_proto protoreflect.FileDescriptor
@@ -120,7 +133,8 @@ const file_venuemesh_access_v1_access_proto_rawDesc = "" +
 	"\n" +
 	"ROLE_ADMIN\x10\x04\x12\x10\n" +
 	"\fROLE_PROCESS\x10\x05:Q\n" +
-	"\x05roles\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x8e\x03 \x03(\x0e2\x19.venuemesh.access.v1.RoleR\x05rolesBBZ@github.com/venuemesh/venuemesh/clients/go/gen/access/v1;accessv1b\x06proto3"
+	"\x05roles\x12\x1e.google.protobuf.MethodOptions\x18\xb9\x8e\x03 \x03(\x0e2\x19.venuemesh.access.v1.RoleR\x05roles:H\n" +
+	"\x0fmodels_may_call\x12\x1e.google.protobuf.MethodOptions\x18\xba\x8e\x03 \x01(\bR\rmodelsMayCallBBZ@github.com/venuemesh/venuemesh/clients/go/gen/access/v1;accessv1b\x06proto3"
 
 var (
 	file_venuemesh_access_v1_access_proto_rawDescOnce sync.Once
@@ -141,11 +155,12 @@ var file_venuemesh_access_v1_access_proto_goTypes = []any{
 }
 var file_venuemesh_access_v1_access_proto_depIdxs = []int32{
 	1, // 0: venuemesh.access.v1.roles:extendee -> google.protobuf.MethodOptions
-	0, // 1: venuemesh.access.v1.roles:type_name -> venuemesh.access.v1.Role
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	1, // [1:2] is the sub-list for extension type_name
-	0, // [0:1] is the sub-list for extension extendee
+	1, // 1: venuemesh.access.v1.models_may_call:extendee -> google.protobuf.MethodOptions
+	0, // 2: venuemesh.access.v1.roles:type_name -> venuemesh.access.v1.Role
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	2, // [2:3] is the sub-list for extension type_name
+	0, // [0:2] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
 }
 
@@ -161,7 +176,7 @@ func file_venuemesh_access_v1_access_proto_init() {
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_access_v1_access_proto_rawDesc), len(file_venuemesh_access_v1_access_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   0,
-			NumExtensions: 1,
+			NumExtensions: 2,
 			NumServices:   0,
 		},
 		GoTypes:           file_venuemesh_access_v1_access_proto_goTypes,

@@ -41,7 +41,9 @@ type Token struct {
 	// Id of the first token of the chain of renewals. Equals token_id if it was not renewed.
 	FirstTokenId string `protobuf:"bytes,7,opt,name=first_token_id,json=firstTokenId,proto3" json:"first_token_id,omitempty"`
 	// Who issued it.
-	IssuedBy      string `protobuf:"bytes,8,opt,name=issued_by,json=issuedBy,proto3" json:"issued_by,omitempty"`
+	IssuedBy string `protobuf:"bytes,8,opt,name=issued_by,json=issuedBy,proto3" json:"issued_by,omitempty"`
+	// Whether a model shows it: see IssueTokenRequest.
+	ForModel      bool `protobuf:"varint,9,opt,name=for_model,json=forModel,proto3" json:"for_model,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -132,6 +134,13 @@ func (x *Token) GetIssuedBy() string {
 	return ""
 }
 
+func (x *Token) GetForModel() bool {
+	if x != nil {
+		return x.ForModel
+	}
+	return false
+}
+
 // Request of IssueToken.
 type IssueTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -140,7 +149,10 @@ type IssueTokenRequest struct {
 	// What it allows, at least one of viewer, operator, trader, admin.
 	Roles []Role `protobuf:"varint,2,rep,packed,name=roles,proto3,enum=venuemesh.access.v1.Role" json:"roles,omitempty"`
 	// How long it is valid, s: 60 to 7776000 (90 days). 0 means 43200 (12 hours).
-	ValidS        uint32 `protobuf:"varint,3,opt,name=valid_s,json=validS,proto3" json:"valid_s,omitempty"`
+	ValidS uint32 `protobuf:"varint,3,opt,name=valid_s,json=validS,proto3" json:"valid_s,omitempty"`
+	// Whether a model will show it. Whatever its roles, it then reads, and proposes orders that another
+	// caller confirms; it changes nothing else, is not renewed, and signs no browser in.
+	ForModel      bool `protobuf:"varint,4,opt,name=for_model,json=forModel,proto3" json:"for_model,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -194,6 +206,13 @@ func (x *IssueTokenRequest) GetValidS() uint32 {
 		return x.ValidS
 	}
 	return 0
+}
+
+func (x *IssueTokenRequest) GetForModel() bool {
+	if x != nil {
+		return x.ForModel
+	}
+	return false
 }
 
 // Response of IssueToken.
@@ -899,7 +918,7 @@ var File_venuemesh_access_v1_tokens_proto protoreflect.FileDescriptor
 
 const file_venuemesh_access_v1_tokens_proto_rawDesc = "" +
 	"\n" +
-	" venuemesh/access/v1/tokens.proto\x12\x13venuemesh.access.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\"\x96\x02\n" +
+	" venuemesh/access/v1/tokens.proto\x12\x13venuemesh.access.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\"\xb3\x02\n" +
 	"\x05Token\x12\x19\n" +
 	"\btoken_id\x18\x01 \x01(\tR\atokenId\x12\x16\n" +
 	"\x06caller\x18\x02 \x01(\tR\x06caller\x12/\n" +
@@ -908,12 +927,14 @@ const file_venuemesh_access_v1_tokens_proto_rawDesc = "" +
 	"\x0fexpires_time_ns\x18\x05 \x01(\x10R\rexpiresTimeNs\x12\x18\n" +
 	"\arevoked\x18\x06 \x01(\bR\arevoked\x12$\n" +
 	"\x0efirst_token_id\x18\a \x01(\tR\ffirstTokenId\x12\x1b\n" +
-	"\tissued_by\x18\b \x01(\tR\bissuedBy\"\x81\x01\n" +
+	"\tissued_by\x18\b \x01(\tR\bissuedBy\x12\x1b\n" +
+	"\tfor_model\x18\t \x01(\bR\bforModel\"\x9e\x01\n" +
 	"\x11IssueTokenRequest\x12\x16\n" +
 	"\x06caller\x18\x01 \x01(\tR\x06caller\x12/\n" +
 	"\x05roles\x18\x02 \x03(\x0e2\x19.venuemesh.access.v1.RoleR\x05roles\x12#\n" +
 	"\avalid_s\x18\x03 \x01(\rB\n" +
-	"\xbaH\a*\x05\x18\x80\xce\xda\x03R\x06validS\"^\n" +
+	"\xbaH\a*\x05\x18\x80\xce\xda\x03R\x06validS\x12\x1b\n" +
+	"\tfor_model\x18\x04 \x01(\bR\bforModel\"^\n" +
 	"\x12IssueTokenResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x122\n" +
 	"\x06issued\x18\x02 \x01(\v2\x1a.venuemesh.access.v1.TokenR\x06issued\"\x13\n" +

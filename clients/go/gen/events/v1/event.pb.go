@@ -286,6 +286,7 @@ type Event struct {
 	//	*Event_PolicyChanged
 	//	*Event_ReconciliationChanged
 	//	*Event_ProtectionChanged
+	//	*Event_ProposalChanged
 	//	*Event_OrderChanged
 	//	*Event_OrderFilled
 	//	*Event_CashMoved
@@ -492,6 +493,15 @@ func (x *Event) GetProtectionChanged() *ProtectionChanged {
 	return nil
 }
 
+func (x *Event) GetProposalChanged() *ProposalChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_ProposalChanged); ok {
+			return x.ProposalChanged
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetOrderChanged() *OrderChanged {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_OrderChanged); ok {
@@ -632,6 +642,11 @@ type Event_ProtectionChanged struct {
 	ProtectionChanged *ProtectionChanged `protobuf:"bytes,37,opt,name=protection_changed,json=protectionChanged,proto3,oneof"`
 }
 
+type Event_ProposalChanged struct {
+	// A model has proposed an order, or its proposal has ended.
+	ProposalChanged *ProposalChanged `protobuf:"bytes,38,opt,name=proposal_changed,json=proposalChanged,proto3,oneof"`
+}
+
 type Event_OrderChanged struct {
 	// The state of an order has changed.
 	OrderChanged *OrderChanged `protobuf:"bytes,40,opt,name=order_changed,json=orderChanged,proto3,oneof"`
@@ -698,6 +713,8 @@ func (*Event_PolicyChanged) isEvent_Payload() {}
 func (*Event_ReconciliationChanged) isEvent_Payload() {}
 
 func (*Event_ProtectionChanged) isEvent_Payload() {}
+
+func (*Event_ProposalChanged) isEvent_Payload() {}
 
 func (*Event_OrderChanged) isEvent_Payload() {}
 
@@ -797,7 +814,7 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\tR\binterval\x12 \n" +
 	"\fopen_time_ns\x18\x06 \x01(\x10R\n" +
 	"openTimeNs\x12\x1a\n" +
-	"\brevision\x18\a \x01(\rR\brevision\"\xc7\x0e\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\x9a\x0f\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -818,7 +835,8 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\x10position_changed\x18\" \x01(\v2$.venuemesh.events.v1.PositionChangedH\x00R\x0fpositionChanged\x12K\n" +
 	"\x0epolicy_changed\x18# \x01(\v2\".venuemesh.events.v1.PolicyChangedH\x00R\rpolicyChanged\x12c\n" +
 	"\x16reconciliation_changed\x18$ \x01(\v2*.venuemesh.events.v1.ReconciliationChangedH\x00R\x15reconciliationChanged\x12W\n" +
-	"\x12protection_changed\x18% \x01(\v2&.venuemesh.events.v1.ProtectionChangedH\x00R\x11protectionChanged\x12H\n" +
+	"\x12protection_changed\x18% \x01(\v2&.venuemesh.events.v1.ProtectionChangedH\x00R\x11protectionChanged\x12Q\n" +
+	"\x10proposal_changed\x18& \x01(\v2$.venuemesh.events.v1.ProposalChangedH\x00R\x0fproposalChanged\x12H\n" +
 	"\rorder_changed\x18( \x01(\v2!.venuemesh.events.v1.OrderChangedH\x00R\forderChanged\x12E\n" +
 	"\forder_filled\x18) \x01(\v2 .venuemesh.events.v1.OrderFilledH\x00R\vorderFilled\x12?\n" +
 	"\n" +
@@ -876,15 +894,16 @@ var file_venuemesh_events_v1_event_proto_goTypes = []any{
 	(*PolicyChanged)(nil),         // 15: venuemesh.events.v1.PolicyChanged
 	(*ReconciliationChanged)(nil), // 16: venuemesh.events.v1.ReconciliationChanged
 	(*ProtectionChanged)(nil),     // 17: venuemesh.events.v1.ProtectionChanged
-	(*OrderChanged)(nil),          // 18: venuemesh.events.v1.OrderChanged
-	(*OrderFilled)(nil),           // 19: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),             // 20: venuemesh.events.v1.CashMoved
-	(*BalancesOpened)(nil),        // 21: venuemesh.events.v1.BalancesOpened
-	(*PositionOpened)(nil),        // 22: venuemesh.events.v1.PositionOpened
-	(*PostingsBooked)(nil),        // 23: venuemesh.events.v1.PostingsBooked
-	(*PostingsRefused)(nil),       // 24: venuemesh.events.v1.PostingsRefused
-	(*CheckpointSigned)(nil),      // 25: venuemesh.events.v1.CheckpointSigned
-	(*CallMade)(nil),              // 26: venuemesh.events.v1.CallMade
+	(*ProposalChanged)(nil),       // 18: venuemesh.events.v1.ProposalChanged
+	(*OrderChanged)(nil),          // 19: venuemesh.events.v1.OrderChanged
+	(*OrderFilled)(nil),           // 20: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),             // 21: venuemesh.events.v1.CashMoved
+	(*BalancesOpened)(nil),        // 22: venuemesh.events.v1.BalancesOpened
+	(*PositionOpened)(nil),        // 23: venuemesh.events.v1.PositionOpened
+	(*PostingsBooked)(nil),        // 24: venuemesh.events.v1.PostingsBooked
+	(*PostingsRefused)(nil),       // 25: venuemesh.events.v1.PostingsRefused
+	(*CheckpointSigned)(nil),      // 26: venuemesh.events.v1.CheckpointSigned
+	(*CallMade)(nil),              // 27: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.EventPosition.stream:type_name -> venuemesh.events.v1.EventStream
@@ -902,22 +921,23 @@ var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	15, // 12: venuemesh.events.v1.Event.policy_changed:type_name -> venuemesh.events.v1.PolicyChanged
 	16, // 13: venuemesh.events.v1.Event.reconciliation_changed:type_name -> venuemesh.events.v1.ReconciliationChanged
 	17, // 14: venuemesh.events.v1.Event.protection_changed:type_name -> venuemesh.events.v1.ProtectionChanged
-	18, // 15: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
-	19, // 16: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
-	20, // 17: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
-	21, // 18: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
-	22, // 19: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
-	23, // 20: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
-	24, // 21: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
-	25, // 22: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
-	26, // 23: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
-	1,  // 24: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
-	3,  // 25: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	18, // 15: venuemesh.events.v1.Event.proposal_changed:type_name -> venuemesh.events.v1.ProposalChanged
+	19, // 16: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
+	20, // 17: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
+	21, // 18: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
+	22, // 19: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
+	23, // 20: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
+	24, // 21: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
+	25, // 22: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
+	26, // 23: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
+	27, // 24: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
+	1,  // 25: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
+	3,  // 26: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_event_proto_init() }
@@ -944,6 +964,7 @@ func file_venuemesh_events_v1_event_proto_init() {
 		(*Event_PolicyChanged)(nil),
 		(*Event_ReconciliationChanged)(nil),
 		(*Event_ProtectionChanged)(nil),
+		(*Event_ProposalChanged)(nil),
 		(*Event_OrderChanged)(nil),
 		(*Event_OrderFilled)(nil),
 		(*Event_CashMoved)(nil),

@@ -153,6 +153,67 @@ func (TradingMode) EnumDescriptor() ([]byte, []int) {
 	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{1}
 }
 
+// What has become of a proposal.
+type ProposalState int32
+
+const (
+	// Not set.
+	ProposalState_PROPOSAL_STATE_UNSPECIFIED ProposalState = 0
+	// It waits for a confirmation.
+	ProposalState_PROPOSAL_STATE_PENDING ProposalState = 1
+	// It was confirmed: its request is handled as if it had been sent then.
+	ProposalState_PROPOSAL_STATE_CONFIRMED ProposalState = 2
+	// It was declined.
+	ProposalState_PROPOSAL_STATE_DECLINED ProposalState = 3
+	// Nobody has confirmed it in time.
+	ProposalState_PROPOSAL_STATE_EXPIRED ProposalState = 4
+)
+
+// Enum value maps for ProposalState.
+var (
+	ProposalState_name = map[int32]string{
+		0: "PROPOSAL_STATE_UNSPECIFIED",
+		1: "PROPOSAL_STATE_PENDING",
+		2: "PROPOSAL_STATE_CONFIRMED",
+		3: "PROPOSAL_STATE_DECLINED",
+		4: "PROPOSAL_STATE_EXPIRED",
+	}
+	ProposalState_value = map[string]int32{
+		"PROPOSAL_STATE_UNSPECIFIED": 0,
+		"PROPOSAL_STATE_PENDING":     1,
+		"PROPOSAL_STATE_CONFIRMED":   2,
+		"PROPOSAL_STATE_DECLINED":    3,
+		"PROPOSAL_STATE_EXPIRED":     4,
+	}
+)
+
+func (x ProposalState) Enum() *ProposalState {
+	p := new(ProposalState)
+	*p = x
+	return p
+}
+
+func (x ProposalState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ProposalState) Descriptor() protoreflect.EnumDescriptor {
+	return file_venuemesh_events_v1_risk_proto_enumTypes[2].Descriptor()
+}
+
+func (ProposalState) Type() protoreflect.EnumType {
+	return &file_venuemesh_events_v1_risk_proto_enumTypes[2]
+}
+
+func (x ProposalState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ProposalState.Descriptor instead.
+func (ProposalState) EnumDescriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{2}
+}
+
 // The outcome of sending approved orders.
 type SubmissionOutcome int32
 
@@ -194,11 +255,11 @@ func (x SubmissionOutcome) String() string {
 }
 
 func (SubmissionOutcome) Descriptor() protoreflect.EnumDescriptor {
-	return file_venuemesh_events_v1_risk_proto_enumTypes[2].Descriptor()
+	return file_venuemesh_events_v1_risk_proto_enumTypes[3].Descriptor()
 }
 
 func (SubmissionOutcome) Type() protoreflect.EnumType {
-	return &file_venuemesh_events_v1_risk_proto_enumTypes[2]
+	return &file_venuemesh_events_v1_risk_proto_enumTypes[3]
 }
 
 func (x SubmissionOutcome) Number() protoreflect.EnumNumber {
@@ -207,7 +268,7 @@ func (x SubmissionOutcome) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SubmissionOutcome.Descriptor instead.
 func (SubmissionOutcome) EnumDescriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{2}
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{3}
 }
 
 // A person, or a program with a token, has requested an order. This event starts a chain.
@@ -226,7 +287,9 @@ type OrderRequested struct {
 	// The content, as TradeFlow takes it.
 	Content *v1.OrderContent `protobuf:"bytes,6,opt,name=content,proto3" json:"content,omitempty"`
 	// The other orders of its group. Empty for an order that is placed alone.
-	Others        []*v1.OrderContent `protobuf:"bytes,7,rep,name=others,proto3" json:"others,omitempty"`
+	Others []*v1.OrderContent `protobuf:"bytes,7,rep,name=others,proto3" json:"others,omitempty"`
+	// The subject of the token of who confirmed it. Empty: nobody had to.
+	ConfirmedBy   string `protobuf:"bytes,8,opt,name=confirmed_by,json=confirmedBy,proto3" json:"confirmed_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -310,6 +373,96 @@ func (x *OrderRequested) GetOthers() []*v1.OrderContent {
 	return nil
 }
 
+func (x *OrderRequested) GetConfirmedBy() string {
+	if x != nil {
+		return x.ConfirmedBy
+	}
+	return ""
+}
+
+// A model has proposed an order, or its proposal has ended. Both events are a chain of their own. The
+// OrderRequested of a confirmed one starts another chain, and names the second event as its cause.
+type ProposalChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The state now.
+	State ProposalState `protobuf:"varint,1,opt,name=state,proto3,enum=venuemesh.events.v1.ProposalState" json:"state,omitempty"`
+	// What is proposed.
+	Requested *OrderRequested `protobuf:"bytes,2,opt,name=requested,proto3" json:"requested,omitempty"`
+	// When it expires, ns since the Unix epoch.
+	ExpiresTimeNs int64 `protobuf:"fixed64,3,opt,name=expires_time_ns,json=expiresTimeNs,proto3" json:"expires_time_ns,omitempty"`
+	// The subject of the token of who confirmed or declined it. Empty: nobody has.
+	DecidedBy string `protobuf:"bytes,4,opt,name=decided_by,json=decidedBy,proto3" json:"decided_by,omitempty"`
+	// Why it was declined, in the words of who did.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProposalChanged) Reset() {
+	*x = ProposalChanged{}
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProposalChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProposalChanged) ProtoMessage() {}
+
+func (x *ProposalChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProposalChanged.ProtoReflect.Descriptor instead.
+func (*ProposalChanged) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *ProposalChanged) GetState() ProposalState {
+	if x != nil {
+		return x.State
+	}
+	return ProposalState_PROPOSAL_STATE_UNSPECIFIED
+}
+
+func (x *ProposalChanged) GetRequested() *OrderRequested {
+	if x != nil {
+		return x.Requested
+	}
+	return nil
+}
+
+func (x *ProposalChanged) GetExpiresTimeNs() int64 {
+	if x != nil {
+		return x.ExpiresTimeNs
+	}
+	return 0
+}
+
+func (x *ProposalChanged) GetDecidedBy() string {
+	if x != nil {
+		return x.DecidedBy
+	}
+	return ""
+}
+
+func (x *ProposalChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // An intent or a request was checked.
 type VerdictGiven struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -334,7 +487,7 @@ type VerdictGiven struct {
 
 func (x *VerdictGiven) Reset() {
 	*x = VerdictGiven{}
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[1]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -346,7 +499,7 @@ func (x *VerdictGiven) String() string {
 func (*VerdictGiven) ProtoMessage() {}
 
 func (x *VerdictGiven) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[1]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -359,7 +512,7 @@ func (x *VerdictGiven) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerdictGiven.ProtoReflect.Descriptor instead.
 func (*VerdictGiven) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{1}
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *VerdictGiven) GetVerdict() Verdict {
@@ -430,7 +583,7 @@ type OrdersSubmitted struct {
 
 func (x *OrdersSubmitted) Reset() {
 	*x = OrdersSubmitted{}
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[2]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -442,7 +595,7 @@ func (x *OrdersSubmitted) String() string {
 func (*OrdersSubmitted) ProtoMessage() {}
 
 func (x *OrdersSubmitted) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[2]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -455,7 +608,7 @@ func (x *OrdersSubmitted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OrdersSubmitted.ProtoReflect.Descriptor instead.
 func (*OrdersSubmitted) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{2}
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *OrdersSubmitted) GetOutcome() SubmissionOutcome {
@@ -512,7 +665,7 @@ type PolicyChanged struct {
 
 func (x *PolicyChanged) Reset() {
 	*x = PolicyChanged{}
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[3]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -524,7 +677,7 @@ func (x *PolicyChanged) String() string {
 func (*PolicyChanged) ProtoMessage() {}
 
 func (x *PolicyChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[3]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -537,7 +690,7 @@ func (x *PolicyChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PolicyChanged.ProtoReflect.Descriptor instead.
 func (*PolicyChanged) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{3}
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PolicyChanged) GetBeforeVersion() string {
@@ -596,7 +749,7 @@ type ModeChanged struct {
 
 func (x *ModeChanged) Reset() {
 	*x = ModeChanged{}
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[4]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -608,7 +761,7 @@ func (x *ModeChanged) String() string {
 func (*ModeChanged) ProtoMessage() {}
 
 func (x *ModeChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[4]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -621,7 +774,7 @@ func (x *ModeChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ModeChanged.ProtoReflect.Descriptor instead.
 func (*ModeChanged) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{4}
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ModeChanged) GetScope() string {
@@ -691,7 +844,7 @@ type PositionChanged struct {
 
 func (x *PositionChanged) Reset() {
 	*x = PositionChanged{}
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[5]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +856,7 @@ func (x *PositionChanged) String() string {
 func (*PositionChanged) ProtoMessage() {}
 
 func (x *PositionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[5]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +869,7 @@ func (x *PositionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PositionChanged.ProtoReflect.Descriptor instead.
 func (*PositionChanged) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{5}
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PositionChanged) GetStrategy() string {
@@ -793,7 +946,7 @@ type ProtectionChanged struct {
 
 func (x *ProtectionChanged) Reset() {
 	*x = ProtectionChanged{}
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[6]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -805,7 +958,7 @@ func (x *ProtectionChanged) String() string {
 func (*ProtectionChanged) ProtoMessage() {}
 
 func (x *ProtectionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[6]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -818,7 +971,7 @@ func (x *ProtectionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProtectionChanged.ProtoReflect.Descriptor instead.
 func (*ProtectionChanged) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{6}
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ProtectionChanged) GetStrategy() string {
@@ -874,7 +1027,7 @@ var File_venuemesh_events_v1_risk_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
 	"\n" +
-	"\x1evenuemesh/events/v1/risk.proto\x12\x13venuemesh.events.v1\x1a venuemesh/events/v1/checks.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\xd3\x02\n" +
+	"\x1evenuemesh/events/v1/risk.proto\x12\x13venuemesh.events.v1\x1a venuemesh/events/v1/checks.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\xf6\x02\n" +
 	"\x0eOrderRequested\x12\x16\n" +
 	"\x06caller\x18\x01 \x01(\tR\x06caller\x12\x1d\n" +
 	"\n" +
@@ -883,7 +1036,15 @@ const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
 	"\toperation\x18\x04 \x01(\x0e2!.venuemesh.tradeflow.v1.OperationR\toperation\x123\n" +
 	"\x16target_client_order_id\x18\x05 \x01(\tR\x13targetClientOrderId\x12>\n" +
 	"\acontent\x18\x06 \x01(\v2$.venuemesh.tradeflow.v1.OrderContentR\acontent\x12<\n" +
-	"\x06others\x18\a \x03(\v2$.venuemesh.tradeflow.v1.OrderContentR\x06others\"\xcf\x02\n" +
+	"\x06others\x18\a \x03(\v2$.venuemesh.tradeflow.v1.OrderContentR\x06others\x12!\n" +
+	"\fconfirmed_by\x18\b \x01(\tR\vconfirmedBy\"\xed\x01\n" +
+	"\x0fProposalChanged\x128\n" +
+	"\x05state\x18\x01 \x01(\x0e2\".venuemesh.events.v1.ProposalStateR\x05state\x12A\n" +
+	"\trequested\x18\x02 \x01(\v2#.venuemesh.events.v1.OrderRequestedR\trequested\x12&\n" +
+	"\x0fexpires_time_ns\x18\x03 \x01(\x10R\rexpiresTimeNs\x12\x1d\n" +
+	"\n" +
+	"decided_by\x18\x04 \x01(\tR\tdecidedBy\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xcf\x02\n" +
 	"\fVerdictGiven\x126\n" +
 	"\averdict\x18\x01 \x01(\x0e2\x1c.venuemesh.events.v1.VerdictR\averdict\x122\n" +
 	"\x06checks\x18\x02 \x03(\v2\x1a.venuemesh.events.v1.CheckR\x06checks\x12%\n" +
@@ -943,7 +1104,13 @@ const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
 	"\x16TRADING_MODE_THROTTLED\x10\x02\x12\x1e\n" +
 	"\x1aTRADING_MODE_STANDING_DOWN\x10\x03\x12\x1c\n" +
 	"\x18TRADING_MODE_CLOSING_ALL\x10\x04\x12\x17\n" +
-	"\x13TRADING_MODE_HALTED\x10\x05*\x95\x01\n" +
+	"\x13TRADING_MODE_HALTED\x10\x05*\xa2\x01\n" +
+	"\rProposalState\x12\x1e\n" +
+	"\x1aPROPOSAL_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16PROPOSAL_STATE_PENDING\x10\x01\x12\x1c\n" +
+	"\x18PROPOSAL_STATE_CONFIRMED\x10\x02\x12\x1b\n" +
+	"\x17PROPOSAL_STATE_DECLINED\x10\x03\x12\x1a\n" +
+	"\x16PROPOSAL_STATE_EXPIRED\x10\x04*\x95\x01\n" +
 	"\x11SubmissionOutcome\x12\"\n" +
 	"\x1eSUBMISSION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18SUBMISSION_OUTCOME_TAKEN\x10\x01\x12\x1e\n" +
@@ -962,42 +1129,46 @@ func file_venuemesh_events_v1_risk_proto_rawDescGZIP() []byte {
 	return file_venuemesh_events_v1_risk_proto_rawDescData
 }
 
-var file_venuemesh_events_v1_risk_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_venuemesh_events_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_venuemesh_events_v1_risk_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_venuemesh_events_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_venuemesh_events_v1_risk_proto_goTypes = []any{
 	(Verdict)(0),              // 0: venuemesh.events.v1.Verdict
 	(TradingMode)(0),          // 1: venuemesh.events.v1.TradingMode
-	(SubmissionOutcome)(0),    // 2: venuemesh.events.v1.SubmissionOutcome
-	(*OrderRequested)(nil),    // 3: venuemesh.events.v1.OrderRequested
-	(*VerdictGiven)(nil),      // 4: venuemesh.events.v1.VerdictGiven
-	(*OrdersSubmitted)(nil),   // 5: venuemesh.events.v1.OrdersSubmitted
-	(*PolicyChanged)(nil),     // 6: venuemesh.events.v1.PolicyChanged
-	(*ModeChanged)(nil),       // 7: venuemesh.events.v1.ModeChanged
-	(*PositionChanged)(nil),   // 8: venuemesh.events.v1.PositionChanged
-	(*ProtectionChanged)(nil), // 9: venuemesh.events.v1.ProtectionChanged
-	(v1.Operation)(0),         // 10: venuemesh.tradeflow.v1.Operation
-	(*v1.OrderContent)(nil),   // 11: venuemesh.tradeflow.v1.OrderContent
-	(*Check)(nil),             // 12: venuemesh.events.v1.Check
-	(*v1.ApprovedOrder)(nil),  // 13: venuemesh.tradeflow.v1.ApprovedOrder
-	(*v1.Order)(nil),          // 14: venuemesh.tradeflow.v1.Order
+	(ProposalState)(0),        // 2: venuemesh.events.v1.ProposalState
+	(SubmissionOutcome)(0),    // 3: venuemesh.events.v1.SubmissionOutcome
+	(*OrderRequested)(nil),    // 4: venuemesh.events.v1.OrderRequested
+	(*ProposalChanged)(nil),   // 5: venuemesh.events.v1.ProposalChanged
+	(*VerdictGiven)(nil),      // 6: venuemesh.events.v1.VerdictGiven
+	(*OrdersSubmitted)(nil),   // 7: venuemesh.events.v1.OrdersSubmitted
+	(*PolicyChanged)(nil),     // 8: venuemesh.events.v1.PolicyChanged
+	(*ModeChanged)(nil),       // 9: venuemesh.events.v1.ModeChanged
+	(*PositionChanged)(nil),   // 10: venuemesh.events.v1.PositionChanged
+	(*ProtectionChanged)(nil), // 11: venuemesh.events.v1.ProtectionChanged
+	(v1.Operation)(0),         // 12: venuemesh.tradeflow.v1.Operation
+	(*v1.OrderContent)(nil),   // 13: venuemesh.tradeflow.v1.OrderContent
+	(*Check)(nil),             // 14: venuemesh.events.v1.Check
+	(*v1.ApprovedOrder)(nil),  // 15: venuemesh.tradeflow.v1.ApprovedOrder
+	(*v1.Order)(nil),          // 16: venuemesh.tradeflow.v1.Order
 }
 var file_venuemesh_events_v1_risk_proto_depIdxs = []int32{
-	10, // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
-	11, // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
-	11, // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
-	0,  // 3: venuemesh.events.v1.VerdictGiven.verdict:type_name -> venuemesh.events.v1.Verdict
-	12, // 4: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
-	1,  // 5: venuemesh.events.v1.VerdictGiven.mode:type_name -> venuemesh.events.v1.TradingMode
-	13, // 6: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
-	2,  // 7: venuemesh.events.v1.OrdersSubmitted.outcome:type_name -> venuemesh.events.v1.SubmissionOutcome
-	14, // 8: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
-	1,  // 9: venuemesh.events.v1.ModeChanged.before:type_name -> venuemesh.events.v1.TradingMode
-	1,  // 10: venuemesh.events.v1.ModeChanged.after:type_name -> venuemesh.events.v1.TradingMode
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	12, // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
+	13, // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
+	13, // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
+	2,  // 3: venuemesh.events.v1.ProposalChanged.state:type_name -> venuemesh.events.v1.ProposalState
+	4,  // 4: venuemesh.events.v1.ProposalChanged.requested:type_name -> venuemesh.events.v1.OrderRequested
+	0,  // 5: venuemesh.events.v1.VerdictGiven.verdict:type_name -> venuemesh.events.v1.Verdict
+	14, // 6: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
+	1,  // 7: venuemesh.events.v1.VerdictGiven.mode:type_name -> venuemesh.events.v1.TradingMode
+	15, // 8: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	3,  // 9: venuemesh.events.v1.OrdersSubmitted.outcome:type_name -> venuemesh.events.v1.SubmissionOutcome
+	16, // 10: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
+	1,  // 11: venuemesh.events.v1.ModeChanged.before:type_name -> venuemesh.events.v1.TradingMode
+	1,  // 12: venuemesh.events.v1.ModeChanged.after:type_name -> venuemesh.events.v1.TradingMode
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_risk_proto_init() }
@@ -1011,8 +1182,8 @@ func file_venuemesh_events_v1_risk_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_risk_proto_rawDesc), len(file_venuemesh_events_v1_risk_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   7,
+			NumEnums:      4,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -621,7 +621,9 @@ type SubmitManualResponse struct {
 	// Set for OPERATION_FLATTEN only, which takes longer than an approval is valid: send this to
 	// TradeFlow.Flatten, and repeat both while it is under way. Each answer has a new end of
 	// validity.
-	Approved      *v11.ApprovedOrder `protobuf:"bytes,4,opt,name=approved,proto3" json:"approved,omitempty"`
+	Approved *v11.ApprovedOrder `protobuf:"bytes,4,opt,name=approved,proto3" json:"approved,omitempty"`
+	// Set while it is a proposal that was not confirmed; there is no verdict then.
+	Proposal      *Proposal `protobuf:"bytes,5,opt,name=proposal,proto3" json:"proposal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -680,6 +682,13 @@ func (x *SubmitManualResponse) GetSubmitted() *v1.OrdersSubmitted {
 func (x *SubmitManualResponse) GetApproved() *v11.ApprovedOrder {
 	if x != nil {
 		return x.Approved
+	}
+	return nil
+}
+
+func (x *SubmitManualResponse) GetProposal() *Proposal {
+	if x != nil {
+		return x.Proposal
 	}
 	return nil
 }
@@ -832,11 +841,103 @@ func (x *SubmitManualOrdersResponse) GetResults() []*SubmitManualResult {
 	return nil
 }
 
+// Request of ConfirmProposal.
+type ConfirmProposalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The request id of the proposal.
+	RequestId     string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmProposalRequest) Reset() {
+	*x = ConfirmProposalRequest{}
+	mi := &file_venuemesh_inspector_v1_inspector_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmProposalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmProposalRequest) ProtoMessage() {}
+
+func (x *ConfirmProposalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_inspector_v1_inspector_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmProposalRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmProposalRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_inspector_v1_inspector_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ConfirmProposalRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+// Response of ConfirmProposal.
+type ConfirmProposalResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer to its request.
+	Submitted     *SubmitManualResponse `protobuf:"bytes,1,opt,name=submitted,proto3" json:"submitted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmProposalResponse) Reset() {
+	*x = ConfirmProposalResponse{}
+	mi := &file_venuemesh_inspector_v1_inspector_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmProposalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmProposalResponse) ProtoMessage() {}
+
+func (x *ConfirmProposalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_inspector_v1_inspector_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmProposalResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmProposalResponse) Descriptor() ([]byte, []int) {
+	return file_venuemesh_inspector_v1_inspector_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *ConfirmProposalResponse) GetSubmitted() *SubmitManualResponse {
+	if x != nil {
+		return x.Submitted
+	}
+	return nil
+}
+
 var File_venuemesh_inspector_v1_inspector_proto protoreflect.FileDescriptor
 
 const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\n" +
-	"&venuemesh/inspector/v1/inspector.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a,venuemesh/inspector/v1/reconciliations.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x11\n" +
+	"&venuemesh/inspector/v1/inspector.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a&venuemesh/inspector/v1/proposals.proto\x1a,venuemesh/inspector/v1/reconciliations.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x11\n" +
 	"\x0fGetStateRequest\"\xf0\x01\n" +
 	"\tModeState\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\tR\x05scope\x124\n" +
@@ -881,25 +982,34 @@ const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\toperation\x18\x03 \x01(\x0e2!.venuemesh.tradeflow.v1.OperationR\toperation\x12=\n" +
 	"\x16target_client_order_id\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\x13targetClientOrderId\x12>\n" +
 	"\acontent\x18\x05 \x01(\v2$.venuemesh.tradeflow.v1.OrderContentR\acontent\x12<\n" +
-	"\x06others\x18\x06 \x03(\v2$.venuemesh.tradeflow.v1.OrderContentR\x06others\"\xfd\x01\n" +
+	"\x06others\x18\x06 \x03(\v2$.venuemesh.tradeflow.v1.OrderContentR\x06others\"\xbb\x02\n" +
 	"\x14SubmitManualResponse\x12!\n" +
 	"\flifecycle_id\x18\x01 \x01(\fR\vlifecycleId\x12;\n" +
 	"\averdict\x18\x02 \x01(\v2!.venuemesh.events.v1.VerdictGivenR\averdict\x12B\n" +
 	"\tsubmitted\x18\x03 \x01(\v2$.venuemesh.events.v1.OrdersSubmittedR\tsubmitted\x12A\n" +
-	"\bapproved\x18\x04 \x01(\v2%.venuemesh.tradeflow.v1.ApprovedOrderR\bapproved\"n\n" +
+	"\bapproved\x18\x04 \x01(\v2%.venuemesh.tradeflow.v1.ApprovedOrderR\bapproved\x12<\n" +
+	"\bproposal\x18\x05 \x01(\v2 .venuemesh.inspector.v1.ProposalR\bproposal\"n\n" +
 	"\x19SubmitManualOrdersRequest\x12Q\n" +
 	"\brequests\x18\x01 \x03(\v2+.venuemesh.inspector.v1.SubmitManualRequestB\b\xbaH\x05\x92\x01\x02\x10\x14R\brequests\"\x98\x01\n" +
 	"\x12SubmitManualResult\x12H\n" +
 	"\bresponse\x18\x01 \x01(\v2,.venuemesh.inspector.v1.SubmitManualResponseR\bresponse\x128\n" +
 	"\x05error\x18\x02 \x01(\v2\".venuemesh.tradeflow.v1.OrderErrorR\x05error\"b\n" +
 	"\x1aSubmitManualOrdersResponse\x12D\n" +
-	"\aresults\x18\x01 \x03(\v2*.venuemesh.inspector.v1.SubmitManualResultR\aresults2\xf8\x05\n" +
+	"\aresults\x18\x01 \x03(\v2*.venuemesh.inspector.v1.SubmitManualResultR\aresults\"@\n" +
+	"\x16ConfirmProposalRequest\x12&\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"e\n" +
+	"\x17ConfirmProposalResponse\x12J\n" +
+	"\tsubmitted\x18\x01 \x01(\v2,.venuemesh.inspector.v1.SubmitManualResponseR\tsubmitted2\xfc\t\n" +
 	"\tInspector\x12|\n" +
 	"\bGetState\x12'.venuemesh.inspector.v1.GetStateRequest\x1a(.venuemesh.inspector.v1.GetStateResponse\"\x1d\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/inspector\x90\x02\x01\x12\xad\x01\n" +
 	"\x13ListReconciliations\x122.venuemesh.inspector.v1.ListReconciliationsRequest\x1a3.venuemesh.inspector.v1.ListReconciliationsResponse\"-\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/inspector/reconciliations\x90\x02\x01\x12\x7f\n" +
-	"\aSetMode\x12&.venuemesh.inspector.v1.SetModeRequest\x1a'.venuemesh.inspector.v1.SetModeResponse\"#\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/inspector/modes\x12\x90\x01\n" +
-	"\fSubmitManual\x12+.venuemesh.inspector.v1.SubmitManualRequest\x1a,.venuemesh.inspector.v1.SubmitManualResponse\"%\xca\xf3\x18\x02\x03\x02\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/inspector/orders\x12\xa8\x01\n" +
-	"\x12SubmitManualOrders\x121.venuemesh.inspector.v1.SubmitManualOrdersRequest\x1a2.venuemesh.inspector.v1.SubmitManualOrdersResponse\"+\xca\xf3\x18\x02\x03\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/inspector/orders:batchBHZFgithub.com/venuemesh/venuemesh/clients/go/gen/inspector/v1;inspectorv1b\x06proto3"
+	"\aSetMode\x12&.venuemesh.inspector.v1.SetModeRequest\x1a'.venuemesh.inspector.v1.SetModeResponse\"#\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/inspector/modes\x12\x94\x01\n" +
+	"\fSubmitManual\x12+.venuemesh.inspector.v1.SubmitManualRequest\x1a,.venuemesh.inspector.v1.SubmitManualResponse\")\xca\xf3\x18\x02\x03\x02\xd0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/inspector/orders\x12\xa8\x01\n" +
+	"\x12SubmitManualOrders\x121.venuemesh.inspector.v1.SubmitManualOrdersRequest\x1a2.venuemesh.inspector.v1.SubmitManualOrdersResponse\"+\xca\xf3\x18\x02\x03\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/inspector/orders:batch\x12\x95\x01\n" +
+	"\rListProposals\x12,.venuemesh.inspector.v1.ListProposalsRequest\x1a-.venuemesh.inspector.v1.ListProposalsResponse\"'\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/inspector/proposals\x90\x02\x01\x12\xb1\x01\n" +
+	"\x0fConfirmProposal\x12..venuemesh.inspector.v1.ConfirmProposalRequest\x1a/.venuemesh.inspector.v1.ConfirmProposalResponse\"=\xca\xf3\x18\x02\x03\x02\x82\xd3\xe4\x93\x021:\x01*\",/v1/inspector/proposals/{request_id}:confirm\x12\xb1\x01\n" +
+	"\x0fDeclineProposal\x12..venuemesh.inspector.v1.DeclineProposalRequest\x1a/.venuemesh.inspector.v1.DeclineProposalResponse\"=\xca\xf3\x18\x02\x03\x02\x82\xd3\xe4\x93\x021:\x01*\",/v1/inspector/proposals/{request_id}:declineBHZFgithub.com/venuemesh/venuemesh/clients/go/gen/inspector/v1;inspectorv1b\x06proto3"
 
 var (
 	file_venuemesh_inspector_v1_inspector_proto_rawDescOnce sync.Once
@@ -913,7 +1023,7 @@ func file_venuemesh_inspector_v1_inspector_proto_rawDescGZIP() []byte {
 	return file_venuemesh_inspector_v1_inspector_proto_rawDescData
 }
 
-var file_venuemesh_inspector_v1_inspector_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_venuemesh_inspector_v1_inspector_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_venuemesh_inspector_v1_inspector_proto_goTypes = []any{
 	(*GetStateRequest)(nil),             // 0: venuemesh.inspector.v1.GetStateRequest
 	(*ModeState)(nil),                   // 1: venuemesh.inspector.v1.ModeState
@@ -926,48 +1036,63 @@ var file_venuemesh_inspector_v1_inspector_proto_goTypes = []any{
 	(*SubmitManualOrdersRequest)(nil),   // 8: venuemesh.inspector.v1.SubmitManualOrdersRequest
 	(*SubmitManualResult)(nil),          // 9: venuemesh.inspector.v1.SubmitManualResult
 	(*SubmitManualOrdersResponse)(nil),  // 10: venuemesh.inspector.v1.SubmitManualOrdersResponse
-	(v1.TradingMode)(0),                 // 11: venuemesh.events.v1.TradingMode
-	(v11.Operation)(0),                  // 12: venuemesh.tradeflow.v1.Operation
-	(*v11.OrderContent)(nil),            // 13: venuemesh.tradeflow.v1.OrderContent
-	(*v1.VerdictGiven)(nil),             // 14: venuemesh.events.v1.VerdictGiven
-	(*v1.OrdersSubmitted)(nil),          // 15: venuemesh.events.v1.OrdersSubmitted
-	(*v11.ApprovedOrder)(nil),           // 16: venuemesh.tradeflow.v1.ApprovedOrder
-	(*v11.OrderError)(nil),              // 17: venuemesh.tradeflow.v1.OrderError
-	(*ListReconciliationsRequest)(nil),  // 18: venuemesh.inspector.v1.ListReconciliationsRequest
-	(*ListReconciliationsResponse)(nil), // 19: venuemesh.inspector.v1.ListReconciliationsResponse
+	(*ConfirmProposalRequest)(nil),      // 11: venuemesh.inspector.v1.ConfirmProposalRequest
+	(*ConfirmProposalResponse)(nil),     // 12: venuemesh.inspector.v1.ConfirmProposalResponse
+	(v1.TradingMode)(0),                 // 13: venuemesh.events.v1.TradingMode
+	(v11.Operation)(0),                  // 14: venuemesh.tradeflow.v1.Operation
+	(*v11.OrderContent)(nil),            // 15: venuemesh.tradeflow.v1.OrderContent
+	(*v1.VerdictGiven)(nil),             // 16: venuemesh.events.v1.VerdictGiven
+	(*v1.OrdersSubmitted)(nil),          // 17: venuemesh.events.v1.OrdersSubmitted
+	(*v11.ApprovedOrder)(nil),           // 18: venuemesh.tradeflow.v1.ApprovedOrder
+	(*Proposal)(nil),                    // 19: venuemesh.inspector.v1.Proposal
+	(*v11.OrderError)(nil),              // 20: venuemesh.tradeflow.v1.OrderError
+	(*ListReconciliationsRequest)(nil),  // 21: venuemesh.inspector.v1.ListReconciliationsRequest
+	(*ListProposalsRequest)(nil),        // 22: venuemesh.inspector.v1.ListProposalsRequest
+	(*DeclineProposalRequest)(nil),      // 23: venuemesh.inspector.v1.DeclineProposalRequest
+	(*ListReconciliationsResponse)(nil), // 24: venuemesh.inspector.v1.ListReconciliationsResponse
+	(*ListProposalsResponse)(nil),       // 25: venuemesh.inspector.v1.ListProposalsResponse
+	(*DeclineProposalResponse)(nil),     // 26: venuemesh.inspector.v1.DeclineProposalResponse
 }
 var file_venuemesh_inspector_v1_inspector_proto_depIdxs = []int32{
-	11, // 0: venuemesh.inspector.v1.ModeState.mode:type_name -> venuemesh.events.v1.TradingMode
+	13, // 0: venuemesh.inspector.v1.ModeState.mode:type_name -> venuemesh.events.v1.TradingMode
 	1,  // 1: venuemesh.inspector.v1.GetStateResponse.modes:type_name -> venuemesh.inspector.v1.ModeState
 	2,  // 2: venuemesh.inspector.v1.GetStateResponse.positions:type_name -> venuemesh.inspector.v1.StrategyPosition
 	2,  // 3: venuemesh.inspector.v1.GetStateResponse.rests:type_name -> venuemesh.inspector.v1.StrategyPosition
-	11, // 4: venuemesh.inspector.v1.SetModeRequest.mode:type_name -> venuemesh.events.v1.TradingMode
+	13, // 4: venuemesh.inspector.v1.SetModeRequest.mode:type_name -> venuemesh.events.v1.TradingMode
 	1,  // 5: venuemesh.inspector.v1.SetModeResponse.mode:type_name -> venuemesh.inspector.v1.ModeState
-	12, // 6: venuemesh.inspector.v1.SubmitManualRequest.operation:type_name -> venuemesh.tradeflow.v1.Operation
-	13, // 7: venuemesh.inspector.v1.SubmitManualRequest.content:type_name -> venuemesh.tradeflow.v1.OrderContent
-	13, // 8: venuemesh.inspector.v1.SubmitManualRequest.others:type_name -> venuemesh.tradeflow.v1.OrderContent
-	14, // 9: venuemesh.inspector.v1.SubmitManualResponse.verdict:type_name -> venuemesh.events.v1.VerdictGiven
-	15, // 10: venuemesh.inspector.v1.SubmitManualResponse.submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
-	16, // 11: venuemesh.inspector.v1.SubmitManualResponse.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
-	6,  // 12: venuemesh.inspector.v1.SubmitManualOrdersRequest.requests:type_name -> venuemesh.inspector.v1.SubmitManualRequest
-	7,  // 13: venuemesh.inspector.v1.SubmitManualResult.response:type_name -> venuemesh.inspector.v1.SubmitManualResponse
-	17, // 14: venuemesh.inspector.v1.SubmitManualResult.error:type_name -> venuemesh.tradeflow.v1.OrderError
-	9,  // 15: venuemesh.inspector.v1.SubmitManualOrdersResponse.results:type_name -> venuemesh.inspector.v1.SubmitManualResult
-	0,  // 16: venuemesh.inspector.v1.Inspector.GetState:input_type -> venuemesh.inspector.v1.GetStateRequest
-	18, // 17: venuemesh.inspector.v1.Inspector.ListReconciliations:input_type -> venuemesh.inspector.v1.ListReconciliationsRequest
-	4,  // 18: venuemesh.inspector.v1.Inspector.SetMode:input_type -> venuemesh.inspector.v1.SetModeRequest
-	6,  // 19: venuemesh.inspector.v1.Inspector.SubmitManual:input_type -> venuemesh.inspector.v1.SubmitManualRequest
-	8,  // 20: venuemesh.inspector.v1.Inspector.SubmitManualOrders:input_type -> venuemesh.inspector.v1.SubmitManualOrdersRequest
-	3,  // 21: venuemesh.inspector.v1.Inspector.GetState:output_type -> venuemesh.inspector.v1.GetStateResponse
-	19, // 22: venuemesh.inspector.v1.Inspector.ListReconciliations:output_type -> venuemesh.inspector.v1.ListReconciliationsResponse
-	5,  // 23: venuemesh.inspector.v1.Inspector.SetMode:output_type -> venuemesh.inspector.v1.SetModeResponse
-	7,  // 24: venuemesh.inspector.v1.Inspector.SubmitManual:output_type -> venuemesh.inspector.v1.SubmitManualResponse
-	10, // 25: venuemesh.inspector.v1.Inspector.SubmitManualOrders:output_type -> venuemesh.inspector.v1.SubmitManualOrdersResponse
-	21, // [21:26] is the sub-list for method output_type
-	16, // [16:21] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	14, // 6: venuemesh.inspector.v1.SubmitManualRequest.operation:type_name -> venuemesh.tradeflow.v1.Operation
+	15, // 7: venuemesh.inspector.v1.SubmitManualRequest.content:type_name -> venuemesh.tradeflow.v1.OrderContent
+	15, // 8: venuemesh.inspector.v1.SubmitManualRequest.others:type_name -> venuemesh.tradeflow.v1.OrderContent
+	16, // 9: venuemesh.inspector.v1.SubmitManualResponse.verdict:type_name -> venuemesh.events.v1.VerdictGiven
+	17, // 10: venuemesh.inspector.v1.SubmitManualResponse.submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
+	18, // 11: venuemesh.inspector.v1.SubmitManualResponse.approved:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	19, // 12: venuemesh.inspector.v1.SubmitManualResponse.proposal:type_name -> venuemesh.inspector.v1.Proposal
+	6,  // 13: venuemesh.inspector.v1.SubmitManualOrdersRequest.requests:type_name -> venuemesh.inspector.v1.SubmitManualRequest
+	7,  // 14: venuemesh.inspector.v1.SubmitManualResult.response:type_name -> venuemesh.inspector.v1.SubmitManualResponse
+	20, // 15: venuemesh.inspector.v1.SubmitManualResult.error:type_name -> venuemesh.tradeflow.v1.OrderError
+	9,  // 16: venuemesh.inspector.v1.SubmitManualOrdersResponse.results:type_name -> venuemesh.inspector.v1.SubmitManualResult
+	7,  // 17: venuemesh.inspector.v1.ConfirmProposalResponse.submitted:type_name -> venuemesh.inspector.v1.SubmitManualResponse
+	0,  // 18: venuemesh.inspector.v1.Inspector.GetState:input_type -> venuemesh.inspector.v1.GetStateRequest
+	21, // 19: venuemesh.inspector.v1.Inspector.ListReconciliations:input_type -> venuemesh.inspector.v1.ListReconciliationsRequest
+	4,  // 20: venuemesh.inspector.v1.Inspector.SetMode:input_type -> venuemesh.inspector.v1.SetModeRequest
+	6,  // 21: venuemesh.inspector.v1.Inspector.SubmitManual:input_type -> venuemesh.inspector.v1.SubmitManualRequest
+	8,  // 22: venuemesh.inspector.v1.Inspector.SubmitManualOrders:input_type -> venuemesh.inspector.v1.SubmitManualOrdersRequest
+	22, // 23: venuemesh.inspector.v1.Inspector.ListProposals:input_type -> venuemesh.inspector.v1.ListProposalsRequest
+	11, // 24: venuemesh.inspector.v1.Inspector.ConfirmProposal:input_type -> venuemesh.inspector.v1.ConfirmProposalRequest
+	23, // 25: venuemesh.inspector.v1.Inspector.DeclineProposal:input_type -> venuemesh.inspector.v1.DeclineProposalRequest
+	3,  // 26: venuemesh.inspector.v1.Inspector.GetState:output_type -> venuemesh.inspector.v1.GetStateResponse
+	24, // 27: venuemesh.inspector.v1.Inspector.ListReconciliations:output_type -> venuemesh.inspector.v1.ListReconciliationsResponse
+	5,  // 28: venuemesh.inspector.v1.Inspector.SetMode:output_type -> venuemesh.inspector.v1.SetModeResponse
+	7,  // 29: venuemesh.inspector.v1.Inspector.SubmitManual:output_type -> venuemesh.inspector.v1.SubmitManualResponse
+	10, // 30: venuemesh.inspector.v1.Inspector.SubmitManualOrders:output_type -> venuemesh.inspector.v1.SubmitManualOrdersResponse
+	25, // 31: venuemesh.inspector.v1.Inspector.ListProposals:output_type -> venuemesh.inspector.v1.ListProposalsResponse
+	12, // 32: venuemesh.inspector.v1.Inspector.ConfirmProposal:output_type -> venuemesh.inspector.v1.ConfirmProposalResponse
+	26, // 33: venuemesh.inspector.v1.Inspector.DeclineProposal:output_type -> venuemesh.inspector.v1.DeclineProposalResponse
+	26, // [26:34] is the sub-list for method output_type
+	18, // [18:26] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_inspector_v1_inspector_proto_init() }
@@ -975,6 +1100,7 @@ func file_venuemesh_inspector_v1_inspector_proto_init() {
 	if File_venuemesh_inspector_v1_inspector_proto != nil {
 		return
 	}
+	file_venuemesh_inspector_v1_proposals_proto_init()
 	file_venuemesh_inspector_v1_reconciliations_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -982,7 +1108,7 @@ func file_venuemesh_inspector_v1_inspector_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_inspector_v1_inspector_proto_rawDesc), len(file_venuemesh_inspector_v1_inspector_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

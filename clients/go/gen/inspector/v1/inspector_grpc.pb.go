@@ -24,6 +24,9 @@ const (
 	Inspector_SetMode_FullMethodName             = "/venuemesh.inspector.v1.Inspector/SetMode"
 	Inspector_SubmitManual_FullMethodName        = "/venuemesh.inspector.v1.Inspector/SubmitManual"
 	Inspector_SubmitManualOrders_FullMethodName  = "/venuemesh.inspector.v1.Inspector/SubmitManualOrders"
+	Inspector_ListProposals_FullMethodName       = "/venuemesh.inspector.v1.Inspector/ListProposals"
+	Inspector_ConfirmProposal_FullMethodName     = "/venuemesh.inspector.v1.Inspector/ConfirmProposal"
+	Inspector_DeclineProposal_FullMethodName     = "/venuemesh.inspector.v1.Inspector/DeclineProposal"
 )
 
 // InspectorClient is the client API for Inspector service.
@@ -48,13 +51,27 @@ type InspectorClient interface {
 	// or a group of orders, amends or cancels an order. Returns once the venue's process has
 	// answered, or after 20 s. A repeated request with the same content has the same answer; with
 	// other content it fails with REQUEST_ID_REUSED. A blocked request is no error: the answer has
-	// the verdict with its checks. The role operator may cancel orders, and reduce positions. Errors:
-	// BAD_REQUEST, INVALID_ORDER, ROLE_MISSING, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE.
+	// the verdict with its checks. The role operator may cancel orders, and reduce positions. The
+	// request of a model is a proposal: nothing is sent before another caller has confirmed it, and
+	// the same request, repeated, shows what has become of it. Errors: BAD_REQUEST, INVALID_ORDER,
+	// ROLE_MISSING, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE; of a proposal also CALLER_LIMITED.
 	SubmitManual(ctx context.Context, in *SubmitManualRequest, opts ...grpc.CallOption) (*SubmitManualResponse, error)
 	// Takes 1 to 20 requests that do not depend on each other. Each has its own verdict and its own
 	// answer, as of SubmitManual: one that is blocked or refused holds up no other. They are checked
 	// in their order. May be repeated like SubmitManual.
 	SubmitManualOrders(ctx context.Context, in *SubmitManualOrdersRequest, opts ...grpc.CallOption) (*SubmitManualOrdersResponse, error)
+	// Lists the proposals that wait for a confirmation.
+	ListProposals(ctx context.Context, in *ListProposalsRequest, opts ...grpc.CallOption) (*ListProposalsResponse, error)
+	// Confirms a proposal: its request is checked, approved and sent now, and the answer is that of
+	// SubmitManual. The caller is neither a model nor who proposed it, and may send such a request
+	// itself. To confirm again has the same answer. Errors: PROPOSAL_ENDED if it was declined or has
+	// expired, UNKNOWN_PROPOSAL, OTHER_CALLER_NEEDED, ROLE_MISSING, STORE_UNAVAILABLE,
+	// SERVICE_UNAVAILABLE.
+	ConfirmProposal(ctx context.Context, in *ConfirmProposalRequest, opts ...grpc.CallOption) (*ConfirmProposalResponse, error)
+	// Declines a proposal, which then has no effect. To decline again changes nothing. Errors:
+	// PROPOSAL_ENDED if it was confirmed or has expired, UNKNOWN_PROPOSAL, STORE_UNAVAILABLE,
+	// SERVICE_UNAVAILABLE.
+	DeclineProposal(ctx context.Context, in *DeclineProposalRequest, opts ...grpc.CallOption) (*DeclineProposalResponse, error)
 }
 
 type inspectorClient struct {
@@ -115,6 +132,36 @@ func (c *inspectorClient) SubmitManualOrders(ctx context.Context, in *SubmitManu
 	return out, nil
 }
 
+func (c *inspectorClient) ListProposals(ctx context.Context, in *ListProposalsRequest, opts ...grpc.CallOption) (*ListProposalsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListProposalsResponse)
+	err := c.cc.Invoke(ctx, Inspector_ListProposals_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inspectorClient) ConfirmProposal(ctx context.Context, in *ConfirmProposalRequest, opts ...grpc.CallOption) (*ConfirmProposalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmProposalResponse)
+	err := c.cc.Invoke(ctx, Inspector_ConfirmProposal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inspectorClient) DeclineProposal(ctx context.Context, in *DeclineProposalRequest, opts ...grpc.CallOption) (*DeclineProposalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeclineProposalResponse)
+	err := c.cc.Invoke(ctx, Inspector_DeclineProposal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // InspectorServer is the server API for Inspector service.
 // All implementations must embed UnimplementedInspectorServer
 // for forward compatibility.
@@ -137,13 +184,27 @@ type InspectorServer interface {
 	// or a group of orders, amends or cancels an order. Returns once the venue's process has
 	// answered, or after 20 s. A repeated request with the same content has the same answer; with
 	// other content it fails with REQUEST_ID_REUSED. A blocked request is no error: the answer has
-	// the verdict with its checks. The role operator may cancel orders, and reduce positions. Errors:
-	// BAD_REQUEST, INVALID_ORDER, ROLE_MISSING, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE.
+	// the verdict with its checks. The role operator may cancel orders, and reduce positions. The
+	// request of a model is a proposal: nothing is sent before another caller has confirmed it, and
+	// the same request, repeated, shows what has become of it. Errors: BAD_REQUEST, INVALID_ORDER,
+	// ROLE_MISSING, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE; of a proposal also CALLER_LIMITED.
 	SubmitManual(context.Context, *SubmitManualRequest) (*SubmitManualResponse, error)
 	// Takes 1 to 20 requests that do not depend on each other. Each has its own verdict and its own
 	// answer, as of SubmitManual: one that is blocked or refused holds up no other. They are checked
 	// in their order. May be repeated like SubmitManual.
 	SubmitManualOrders(context.Context, *SubmitManualOrdersRequest) (*SubmitManualOrdersResponse, error)
+	// Lists the proposals that wait for a confirmation.
+	ListProposals(context.Context, *ListProposalsRequest) (*ListProposalsResponse, error)
+	// Confirms a proposal: its request is checked, approved and sent now, and the answer is that of
+	// SubmitManual. The caller is neither a model nor who proposed it, and may send such a request
+	// itself. To confirm again has the same answer. Errors: PROPOSAL_ENDED if it was declined or has
+	// expired, UNKNOWN_PROPOSAL, OTHER_CALLER_NEEDED, ROLE_MISSING, STORE_UNAVAILABLE,
+	// SERVICE_UNAVAILABLE.
+	ConfirmProposal(context.Context, *ConfirmProposalRequest) (*ConfirmProposalResponse, error)
+	// Declines a proposal, which then has no effect. To decline again changes nothing. Errors:
+	// PROPOSAL_ENDED if it was confirmed or has expired, UNKNOWN_PROPOSAL, STORE_UNAVAILABLE,
+	// SERVICE_UNAVAILABLE.
+	DeclineProposal(context.Context, *DeclineProposalRequest) (*DeclineProposalResponse, error)
 	mustEmbedUnimplementedInspectorServer()
 }
 
@@ -168,6 +229,15 @@ func (UnimplementedInspectorServer) SubmitManual(context.Context, *SubmitManualR
 }
 func (UnimplementedInspectorServer) SubmitManualOrders(context.Context, *SubmitManualOrdersRequest) (*SubmitManualOrdersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SubmitManualOrders not implemented")
+}
+func (UnimplementedInspectorServer) ListProposals(context.Context, *ListProposalsRequest) (*ListProposalsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListProposals not implemented")
+}
+func (UnimplementedInspectorServer) ConfirmProposal(context.Context, *ConfirmProposalRequest) (*ConfirmProposalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmProposal not implemented")
+}
+func (UnimplementedInspectorServer) DeclineProposal(context.Context, *DeclineProposalRequest) (*DeclineProposalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeclineProposal not implemented")
 }
 func (UnimplementedInspectorServer) mustEmbedUnimplementedInspectorServer() {}
 func (UnimplementedInspectorServer) testEmbeddedByValue()                   {}
@@ -280,6 +350,60 @@ func _Inspector_SubmitManualOrders_Handler(srv interface{}, ctx context.Context,
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Inspector_ListProposals_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListProposalsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InspectorServer).ListProposals(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inspector_ListProposals_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InspectorServer).ListProposals(ctx, req.(*ListProposalsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inspector_ConfirmProposal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmProposalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InspectorServer).ConfirmProposal(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inspector_ConfirmProposal_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InspectorServer).ConfirmProposal(ctx, req.(*ConfirmProposalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inspector_DeclineProposal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeclineProposalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InspectorServer).DeclineProposal(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inspector_DeclineProposal_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InspectorServer).DeclineProposal(ctx, req.(*DeclineProposalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Inspector_ServiceDesc is the grpc.ServiceDesc for Inspector service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -306,6 +430,18 @@ var Inspector_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SubmitManualOrders",
 			Handler:    _Inspector_SubmitManualOrders_Handler,
+		},
+		{
+			MethodName: "ListProposals",
+			Handler:    _Inspector_ListProposals_Handler,
+		},
+		{
+			MethodName: "ConfirmProposal",
+			Handler:    _Inspector_ConfirmProposal_Handler,
+		},
+		{
+			MethodName: "DeclineProposal",
+			Handler:    _Inspector_DeclineProposal_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
