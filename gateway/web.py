@@ -11,6 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from gateway.openapi import document
+from gateway.push import asyncapi
 from gateway.service_contracts import ContractSet
 from kit.base.errors import SettingError
 
@@ -77,7 +78,11 @@ class WebPages:
         """``session_cookie``: its name. ``routes``: those of further pages."""
         self._studio = studio.absolute()
         self._routes = tuple(routes)
-        self._document = json.dumps(document(contracts, session_cookie), indent=1)
+        documents = {
+            "/openapi.json": document(contracts, session_cookie),
+            "/asyncapi.json": asyncapi.document(),
+        }
+        self._documents = {path: json.dumps(one, indent=1) for path, one in documents.items()}
 
     async def run(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Serve, endlessly. Raises SettingError if the port is in use."""
@@ -98,7 +103,8 @@ class WebPages:
         application = web.Application()
         application.on_response_prepare.append(_add_headers)
         application.router.add_get("/healthz", self._health)
-        application.router.add_get("/openapi.json", self._openapi)
+        for path in self._documents:
+            application.router.add_get(path, self._document)
         application.router.add_get("/docs", self._docs_page)
         application.add_routes(self._routes)
         application.router.add_route("*", "/v1/{path:.*}", self._no_such_path)
@@ -108,8 +114,9 @@ class WebPages:
     async def _health(self, request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
-    async def _openapi(self, request: web.Request) -> web.Response:
-        return web.json_response(text=self._document, headers={"Cache-Control": ALWAYS_ASK})
+    async def _document(self, request: web.Request) -> web.Response:
+        text = self._documents[request.path]
+        return web.json_response(text=text, headers={"Cache-Control": ALWAYS_ASK})
 
     async def _docs_page(self, request: web.Request) -> web.StreamResponse:
         return self._built_page(DOCS)

@@ -8,11 +8,19 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from gateway import openapi, service_contracts
+from gateway.push import asyncapi
 from gateway.web import WebPages
 from kit.base.errors import SettingError
 
 CONTRACTS = service_contracts.load()
 DOCUMENT = openapi.document(CONTRACTS, "session")
+
+
+async def test_the_documents_of_rest_and_of_the_websocket_are_served(client):
+    for path, expected in (("/openapi.json", DOCUMENT), ("/asyncapi.json", asyncapi.document())):
+        async with client.get(path) as response:
+            assert response.status == 200
+            assert await response.json() == expected
 
 
 @pytest.fixture

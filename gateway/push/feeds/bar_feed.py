@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Sequence
 from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
 from gateway.push.channels import TopicKey
-from gateway.push.feeds.market_feed import START_SECONDS_MAX
 from gateway.push.feeds.market_rows import message_row
+from gateway.push.feeds.rpc_stream import rpc_stream
 from gateway.push.updates import Position, Row, Update
 from kit.base.service_channels import ServiceChannels
 
@@ -28,13 +28,11 @@ class BarFeed:
             intervals=[key.interval] if key.interval else [],
             update_interval_ms=key.interval_ms,
         )
-        channel = await self._channels.channel(BARS, START_SECONDS_MAX)
-        call = bars_pb2_grpc.BarsStub(channel).Subscribe(request)
-        try:
-            async for response in call:
+        async with rpc_stream(
+            self._channels, BARS, lambda channel: bars_pb2_grpc.BarsStub(channel).Subscribe(request)
+        ) as responses:
+            async for response in responses:
                 yield _updates(response)
-        finally:
-            call.cancel()
 
     async def snapshot(self) -> Update | None:
         """None: the stream begins with the present bars."""

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Sequence
 from venuemesh.events.v1 import event_pb2, events_pb2, events_pb2_grpc
 
 from gateway.push.channels import TopicKey
-from gateway.push.feeds.market_feed import START_SECONDS_MAX
 from gateway.push.feeds.market_rows import message_row
+from gateway.push.feeds.rpc_stream import rpc_stream
 from gateway.push.updates import Position, Update
 from kit.base.service_channels import ServiceChannels
 from kit.events.subjects import subject_of
@@ -29,17 +29,18 @@ class EventFeed:
         self._channels = channels
 
     async def updates(self, after: Position | None) -> AsyncGenerator[Sequence[Update], None]:
-        channel = await self._channels.channel(AUDIT, START_SECONDS_MAX)
-        call = events_pb2_grpc.EventsStub(channel).Subscribe(self._request(after))
-        try:
-            async for response in call:
+        request = self._request(after)
+        async with rpc_stream(
+            self._channels,
+            AUDIT,
+            lambda channel: events_pb2_grpc.EventsStub(channel).Subscribe(request),
+        ) as responses:
+            async for response in responses:
                 # The first has no events, and says where the stream is.
                 yield [
                     *(_update(stored) for stored in response.events),
                     *(Update(position=(at.sequence,)) for at in response.positions),
                 ]
-        finally:
-            call.cancel()
 
     async def snapshot(self) -> Update | None:
         return None

@@ -8,6 +8,7 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from gateway.push.channels import TopicKey
 from gateway.push.feeds.market_rows import updates_of
+from gateway.push.feeds.rpc_stream import START_SECONDS_MAX, rpc_stream
 from gateway.push.updates import Position, Update
 from kit.base.cursor import Cursor
 from kit.base.service_channels import ServiceChannels
@@ -22,8 +23,6 @@ CHANNELS = {
 BRIDGE = "bridge"
 BOOK_DEPTH = 5_000
 CALL_TIMEOUT_S = 5.0
-START_SECONDS_MAX = 5.0
-"""How long a process that serves the stream is waited for."""
 
 
 class MarketFeed:
@@ -35,17 +34,18 @@ class MarketFeed:
         self._channel = CHANNELS[key.channel]
 
     async def updates(self, after: Position | None) -> AsyncGenerator[Sequence[Update], None]:
-        channel = await self._channels.channel(BRIDGE, START_SECONDS_MAX)
-        call = live_pb2_grpc.LiveStub(channel).Subscribe(self._request(after))
-        try:
-            async for response in call:
+        request, whole = self._request(after), self._key.is_lossless
+        async with rpc_stream(
+            self._channels,
+            BRIDGE,
+            lambda channel: live_pb2_grpc.LiveStub(channel).Subscribe(request),
+        ) as responses:
+            async for response in responses:
                 yield [
                     update
                     for batch in response.batches
-                    for update in updates_of(batch, whole=self._key.is_lossless)
+                    for update in updates_of(batch, whole=whole)
                 ]
-        finally:
-            call.cancel()
 
     async def snapshot(self) -> Update | None:
         """Of a lossless book: the venue's book, to which the changes after its position apply."""
