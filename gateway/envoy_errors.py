@@ -10,6 +10,7 @@ from gateway.envoy_access import REVOKED, UNLISTED, caller_claim, rule_name
 from gateway.envoy_browsers import MEANT, NOT_MEANT
 from gateway.http_paths import HTTP_PATHS, HttpPath
 from kit.base.access.roles import Role
+from kit.base.error_details import trailing_metadata
 from kit.base.errors import (
     DOMAIN,
     BadRequest,
@@ -22,7 +23,6 @@ from kit.base.errors import (
     TokenMissing,
     TokenRevoked,
     VenuemeshError,
-    trailing_metadata,
 )
 
 WRONG_REQUEST = BadRequest("%LOCAL_REPLY_BODY%")

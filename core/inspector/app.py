@@ -15,7 +15,7 @@ from core.inspector.entry_fences import EntryFences
 from core.inspector.event_handler import STREAMS, EventHandler
 from core.inspector.heartbeat_sender import HeartbeatSender
 from core.inspector.limit_monitor import LimitMonitor
-from core.inspector.manual_orders import ManualOrders, RequestTimes
+from core.inspector.manual_orders import ManualOrders
 from core.inspector.metrics import InspectorMetrics
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.order_reconciler import OrderReconciler
@@ -71,21 +71,19 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     relay = EventRelay(database, redis, (RISK,), events.redis_entries_max, degraded_reasons, clock)
     lease = (approver := _approver(settings, mesh, database)).lease
     venues = VenueProcesses(runtime.channels(VENUE), clock)
-    rules = _rules(settings, mesh, file, venues, clock)
-    venues.price_cache.open_instruments = partial(risk_facts.open_instruments, database)
+    rules = _rules(settings, mesh, file, venues, database, clock)
     policy = PolicyReloader(file, rules, database, lease, degraded_reasons, clock)
     sender = SubmissionSender(database, lease, venues, degraded_reasons, clock)
     opener = PositionOpener(rules, approver)
     closer = PositionCloser(database, rules, approver, venues, degraded_reasons, opener)
-    times = RequestTimes(settings.answer_seconds_max, settings.proposal_seconds)
-    manual = ManualOrders(database, rules, approver, venues, times)
+    manual = ManualOrders(database, rules, approver, venues, settings.request_times)
     fences = EntryFences(database, approver, venues, degraded_reasons, clock)
     changes = ModeChanges(database, lease, fences, mesh.world, clock)
     unprotected = StopMonitor(database, lease, venues, degraded_reasons, clock)
     limits = LimitMonitor(database, rules, lease, fences, degraded_reasons)
     reports = AccountReports(venues)
     accounts = AccountReconciler(database, rules, lease, reports, fences, degraded_reasons)
-    expiry = ProposalExpiry(database, lease, degraded_reasons, clock)
+    expiry = ProposalExpiry(database, lease, degraded_reasons, clock, relay.wake)
 
     def wake() -> None:
         for one in (sender, closer, relay, limits):
@@ -99,7 +97,6 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     opener.when_approved = closer.when_approved = manual.when_approved = sender.approved
     closer.after_commit = manual.after_commit = changes.after_commit = wake
     unprotected.after_commit = limits.after_commit = accounts.after_commit = wake
-    expiry.after_commit = wake
     handler = EventHandler(lease, DecisionHandler(rules, opener), clock)
     handler.when_changed = unprotected.changed
     reader = EventReader(database, redis, degraded_reasons, clock)
@@ -136,11 +133,13 @@ def _rules(
     mesh: MeshSettings,
     file: PolicyFile,
     venues: VenueProcesses,
+    database: Database,
     clock: Clock,
 ) -> RiskRules:
     approval_ns = int(settings.approval_seconds * NANOSECONDS_PER_SECOND)
     prices = venues.price_cache
     rules = RiskRules(file.policy, mesh.world, approval_ns, venues.instrument, clock, prices.find)
+    prices.open_instruments = partial(risk_facts.open_instruments, database)
     prices.is_needed = lambda: Need.PRICES in rules.policy.needs
     return rules
 

@@ -15,6 +15,7 @@ from core.inspector.manual_requests import FLATTEN, OrderFacts, VenueFacts
 from core.inspector.modes import SOURCE
 from core.inspector.proposals import Proposal
 from core.inspector.risk_rules import RiskRules
+from core.inspector.settings import RequestTimes
 from core.inspector.submissions import RISK, Submission, submitted_id, verdict_event
 from core.inspector.transactions import exclusive_transaction
 from core.inspector.verdicts import RiskState, blocked
@@ -67,16 +68,6 @@ class _Asked:
     """Set if it was proposed, and is now confirmed."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestTimes:
-    """How long a request waits."""
-
-    answer_seconds_max: float
-    """For the answer of the venue's process."""
-    proposal_seconds: float
-    """For the confirmation of a model's request."""
-
-
 class ManualOrders:
     """Handles each request once, by its request id."""
 
@@ -111,7 +102,7 @@ class ManualOrders:
         return await self._answer(request, await self._known(request, caller))
 
     async def confirm(self, request_id: str, caller: Caller) -> Response:
-        """Handle the request of a proposal as one of this caller. Raises UnknownProposal,
+        """Handle the request of a proposal as one of this caller. Raises BadRequest,
         ProposalEnded, OtherCallerNeeded, RoleMissing, StoreUnavailable, LeaseLost."""
         async with self._database.transaction() as connection:
             proposal = await proposals.known(connection, request_id)
@@ -133,7 +124,7 @@ class ManualOrders:
         return await self._answer(proposal.request, known)
 
     async def decline(self, request_id: str, reason: str, caller: Caller) -> Proposal:
-        """End a proposal without effect. Raises UnknownProposal, ProposalEnded, StoreUnavailable,
+        """End a proposal without effect. Raises BadRequest, ProposalEnded, StoreUnavailable,
         LeaseLost."""
         now_ns = self._rules.clock.time_ns()
         async with exclusive_transaction(self._database, self._approver.lease) as connection:

@@ -18,13 +18,18 @@ class ProposalExpiry:
     looked, ends there."""
 
     def __init__(
-        self, database: Database, lease: Lease, degraded_reasons: DegradedReasons, clock: Clock
+        self,
+        database: Database,
+        lease: Lease,
+        degraded_reasons: DegradedReasons,
+        clock: Clock,
+        after_commit: Callable[[], None],
     ) -> None:
         self._database = database
         self._lease = lease
         self._degraded_reasons = degraded_reasons
         self._clock = clock
-        self.after_commit: Callable[[], None] = lambda: None
+        self._after_commit = after_commit
 
     async def run(self) -> None:
         """Look until cancelled. Raises LeaseLost."""
@@ -43,4 +48,4 @@ class ProposalExpiry:
             return
         async with exclusive_transaction(self._database, self._lease) as connection:
             await proposals.expire(connection, now_ns)
-        self.after_commit()
+        self._after_commit()

@@ -12,11 +12,11 @@ from core.inspector.submissions import RISK
 from kit.base.access.tokens import Caller
 from kit.base.database import Connection
 from kit.base.errors import (
+    BadRequest,
     CallerLimited,
     OtherCallerNeeded,
     ProposalEnded,
     RequestIdReused,
-    UnknownProposal,
 )
 from kit.events import event_log
 from kit.events.event_ids import event_id
@@ -53,7 +53,7 @@ _END = (
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A request of a model, and what has become of it."""
+    """A request of a model, and its state."""
 
     requested: risk_pb2.OrderRequested
     content_hash: bytes
@@ -73,7 +73,6 @@ class Proposal:
 
     @property
     def request(self) -> inspector_pb2.SubmitManualRequest:
-        """What the model sent."""
         asked = self.requested
         return inspector_pb2.SubmitManualRequest(
             request_id=asked.request_id,
@@ -125,11 +124,12 @@ async def find(connection: Connection, request_id: str) -> Proposal | None:
 
 
 async def known(connection: Connection, request_id: str) -> Proposal:
-    """Raises UnknownProposal."""
+    """Raises BadRequest if there is none."""
     found = await find(connection, request_id)
     if found is None:
         text = f"no model has proposed a request with the id {request_id!r}"
-        raise UnknownProposal(text, request_id=request_id)
+        allowed = "that of a proposal, see ListProposals"
+        raise BadRequest(text, field="request_id", value=request_id, allowed=allowed)
     return found
 
 

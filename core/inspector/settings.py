@@ -1,9 +1,21 @@
 """The settings of the inspector."""
 
+from dataclasses import dataclass
+
 import msgspec
 
 from kit.base.errors import SettingError
 from kit.execution.approval.keys import INSPECTOR_KEY_ID
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTimes:
+    """How long a request waits."""
+
+    answer_seconds_max: float
+    """For the answer of the venue's process."""
+    proposal_seconds: float
+    """For the confirmation of a model's request."""
 
 
 class InspectorSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,3 +46,7 @@ class InspectorSettings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingError(f"inspector.{key}", getattr(self, key), "must be above 0")
         if not self.key_id:
             raise SettingError("inspector.key_id", self.key_id, "must not be empty")
+
+    @property
+    def request_times(self) -> RequestTimes:
+        return RequestTimes(self.answer_seconds_max, self.proposal_seconds)

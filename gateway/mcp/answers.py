@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.mcp import times
+from gateway.mcp import outside_text, times
 from gateway.mcp.outside_text import OWN_FIELDS, cleaned, is_number
 
 Json = dict[str, Any]
@@ -244,7 +244,7 @@ def _scalar(schema: Json, name: str) -> _Built:
     if form == "byte":
         return _Built({"type": "string"}, _unchanged)
     if schema["type"] == "string":
-        return _Built({"type": "string"}, _unchanged if name in OWN_FIELDS else _text)
+        return _Built({"type": "string"}, _own_text(name) if name in OWN_FIELDS else _text)
     if schema["type"] == "number":
         return _Built({"type": ["number", "null"]}, _number)
     return _Built({"type": schema["type"]}, _unchanged)
@@ -256,6 +256,10 @@ def _enumeration(schema: Json) -> _Built:
 
 def _unchanged(value: Any, path: str, marks: Marks) -> Any:
     return value
+
+
+def _own_text(name: str) -> Form:
+    return lambda value, path, marks: outside_text.own(name, value)
 
 
 def _text(value: Any, path: str, marks: Marks) -> Any:

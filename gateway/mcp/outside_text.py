@@ -21,19 +21,31 @@ OWN_FIELDS = frozenset(
         *("version", "world"),
     }
 )
-"""Fields whose text is the mesh's own, or that of its settings."""
+"""Fields whose text is the mesh's own, or that of its settings. They are not marked."""
+UNCUT_FIELDS = frozenset({"next_page_token", "policy"})
+"""Of those, the ones that are of use only as a whole."""
 
 
 def cleaned(text: str) -> str:
     """Without hidden characters, and at most LENGTH_MAX long."""
-    if not (text.isascii() and text.isprintable()):
-        text = "".join(map(_shown, text))
+    text = _visible(text)
     return text if len(text) <= LENGTH_MAX else text[: LENGTH_MAX - len(CUT)] + CUT
+
+
+def own(name: str, text: str) -> str:
+    """The text of one of OWN_FIELDS: a caller may have named a venue that does not exist."""
+    return _visible(text) if name in UNCUT_FIELDS else cleaned(text)
 
 
 def is_number(text: str) -> bool:
     """Whether it is a decimal number, or empty."""
     return NUMBER.fullmatch(text) is not None
+
+
+def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_shown, text))
 
 
 def _shown(character: str) -> str:

@@ -74,7 +74,7 @@ data, its record, orders, risk limits, strategies and a ledger. $may
 READS = "All tools here only read."
 PROPOSES = """All tools here
 only read, but for risk_submit_manual, which proposes an order: nothing is sent before a person has
-confirmed the proposal. The same call, repeated, shows what has become of it."""
+confirmed the proposal. The same call, repeated, shows the outcome."""
 METHOD = GuardedMethod("/mcp", frozenset({Role.VIEWER}), is_mutating=False)
 TOOLSETS = "toolsets"
 """A query parameter: the toolsets to list, with commas; "all" for all."""

@@ -39,7 +39,6 @@ VenuemeshError
 ├── UnknownCheckpoint     NOT_FOUND            see Audit.ListCheckpoints
 ├── UnknownStrategy       NOT_FOUND            see Detector.ListStrategies
 ├── HoldEnded             FAILED_PRECONDITION  see its state
-├── UnknownProposal       NOT_FOUND            see Inspector.ListProposals
 ├── ProposalEnded         FAILED_PRECONDITION  request again what is still wanted
 ├── OtherCallerNeeded     PERMISSION_DENIED    let another person confirm it
 └── InternalError         INTERNAL             look up error_id in the log
@@ -51,7 +50,6 @@ The reasons and their metadata are documented in proto/venuemesh/common/v1/error
 from typing import ClassVar
 
 import grpc
-from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from kit.base.store_urls import redacted
@@ -59,8 +57,7 @@ from kit.base.store_urls import redacted
 DOMAIN = "venuemesh"
 STATUS_DETAILS_KEY = "grpc-status-details-bin"
 TEXT_BYTES_MAX = 1000
-"""Of each text of an error. Texts repeat what the caller sent; gRPC cuts off an answer whose
-metadata is larger than 8 KiB, and the reason with it."""
+"""Of each text of an error: gRPC cuts off an answer with more than 8 KiB of metadata."""
 
 
 class VenuemeshError(Exception):
@@ -195,9 +192,7 @@ class InvalidOrder(VenuemeshError):
 
 
 class ApprovalRejected(VenuemeshError):
-    """Metadata: why (missing, malformed, signature, unknown_key, revoked, key_expired, account,
-    mesh, world, operation, target, expired, future, validity, stale_epoch, unregistered_epoch,
-    fenced, reduce_only)."""
+    """Metadata: why, one of those in docs/ORDERS.md#approvals."""
 
     code = grpc.StatusCode.PERMISSION_DENIED
     reason = "APPROVAL_REFUSED"
@@ -350,13 +345,6 @@ class HoldEnded(VenuemeshError):
     reason = "HOLD_ENDED"
 
 
-class UnknownProposal(VenuemeshError):
-    """Metadata: request_id."""
-
-    code = grpc.StatusCode.NOT_FOUND
-    reason = "UNKNOWN_PROPOSAL"
-
-
 class ProposalEnded(VenuemeshError):
     """Metadata: request_id, state."""
 
@@ -391,17 +379,6 @@ def _short(text: str) -> str:
         return text
     kept = text.encode(errors="replace")[:TEXT_BYTES_MAX].decode(errors="ignore")
     return f"{kept}… ({len(text)} characters)"
-
-
-def trailing_metadata(error: VenuemeshError, request_id: str = "") -> tuple[tuple[str, bytes], ...]:
-    """The google.rpc.Status that goes with a gRPC status, as its trailing metadata. Errors about
-    the request id of an order keep that one."""
-    metadata = {"request_id": request_id, **error.metadata} if request_id else error.metadata
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
-    detail = any_pb2.Any()
-    detail.Pack(info)
-    status = status_pb2.Status(code=error.code.value[0], message=error.message, details=[detail])
-    return ((STATUS_DETAILS_KEY, status.SerializeToString()),)
 
 
 def error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo | None:

@@ -15,7 +15,8 @@ from kit.base.access.credentials import CredentialSource
 from kit.base.access.identified_channel import IdentifiedChannel
 from kit.base.access.renewed_channel import RenewedChannel
 from kit.base.access.transport import MeshTls, certified_name, target_options
-from kit.base.errors import InternalError, VenuemeshError, trailing_metadata
+from kit.base.error_details import trailing_metadata
+from kit.base.errors import InternalError, VenuemeshError
 from kit.base.request_id import begin_request, current_request_id
 from kit.base.rpc_metrics import RpcMetrics
 from kit.base.tracing import spans

@@ -17,13 +17,14 @@ from core.inspector.decision_handler import DecisionHandler
 from core.inspector.entry_fences import EntryFences
 from core.inspector.event_handler import STREAMS, EventHandler
 from core.inspector.limit_monitor import LimitMonitor
-from core.inspector.manual_orders import ManualOrders, RequestTimes
+from core.inspector.manual_orders import ManualOrders
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.order_reconciler import OrderReconciler
 from core.inspector.position_closer import PositionCloser
 from core.inspector.position_opener import PositionOpener
 from core.inspector.proposal_expiry import ProposalExpiry
 from core.inspector.risk_rules import RiskRules
+from core.inspector.settings import RequestTimes
 from core.inspector.stop_monitor import StopMonitor
 from core.inspector.submission_sender import EXPIRY_MARGIN_NS, SubmissionSender
 from core.inspector.tests.lying_venue import LyingVenue
@@ -135,7 +136,7 @@ class Process:
         )
         times = RequestTimes(20, rig.proposal_seconds)
         self.manual = ManualOrders(self.database, rules, approver, rig.venue, times)
-        expiry = ProposalExpiry(self.database, self.lease, self.reasons, clock)
+        expiry = ProposalExpiry(self.database, self.lease, self.reasons, clock, lambda: None)
         fences = EntryFences(self.database, approver, rig.venue, self.reasons, clock)
         self.changes = ModeChanges(self.database, self.lease, fences, world, clock)
         decisions = DecisionHandler(rules, opener)

@@ -22,7 +22,6 @@ from kit.base.errors import (
     ProposalEnded,
     RequestIdReused,
     RoleMissing,
-    UnknownProposal,
 )
 from tests.support.waiting import eventually, until
 
@@ -249,5 +248,5 @@ async def test_only_so_many_wait_at_a_time(rig, manual, monkeypatch):
 async def test_an_unknown_proposal_is_an_error(manual):
     await manual.submit(place(), LENA)
     for call in (manual.confirm("r1", LENA), manual.decline("r9", "", LENA)):
-        with pytest.raises(UnknownProposal):
+        with pytest.raises(BadRequest, match="no model has proposed"):
             await call

@@ -8,7 +8,7 @@ from venuemesh.events.v1 import checks_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 from venuemesh.tradeflow.v1 import batches_pb2, flatten_pb2, orders_pb2, trade_flow_pb2
 
-from kit.base import errors
+from kit.base import error_details
 from kit.base.errors import AccountNotReady, InvalidOrder, VenueUnavailable
 from ops import gateway
 from ops.cli import main, parsed
@@ -151,7 +151,7 @@ def answering(monkeypatch):
 
 
 def failed(error):
-    metadata = grpc.aio.Metadata(*errors.trailing_metadata(error))
+    metadata = grpc.aio.Metadata(*error_details.trailing_metadata(error))
     return grpc.aio.AioRpcError(error.code, grpc.aio.Metadata(), metadata, error.message)
 
 

@@ -13,7 +13,7 @@ import { enumText } from "../why/enumText";
 export interface Decision {
   readonly phase: "asked" | "sending" | "failed" | "done";
   readonly failure?: Failure;
-  /** What came of it. */
+  /** The outcome in words. */
   readonly outcome?: string;
 }
 
@@ -52,7 +52,7 @@ export class ProposalDecider {
   }
 }
 
-/** What came of a confirmed proposal. */
+/** The outcome of a confirmed proposal. */
 export function outcomeText(response: SubmitManualResponse | undefined): string {
   const verdict = response?.verdict?.verdict ?? Verdict.UNSPECIFIED;
   if (verdict !== Verdict.ALLOW)

@@ -3,10 +3,12 @@
 import base64
 import json
 import os
-import subprocess
+import socket
+import struct
 import sys
 import time
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from mcp.client.client import Client
@@ -16,7 +18,8 @@ from gateway.mcp import times
 from kit.base.version import VERSION
 from tests.integration import recorded
 from tests.integration.chain_events import ACCOUNT, STRATEGY, chain_events, store_events
-from tests.integration.mesh import CALL_SECONDS_MAX, OWN_SERVICES, ROOT, SYMBOL, VENUE
+from tests.integration.mesh import OWN_SERVICES, ROOT, SYMBOL, VENUE
+from tests.integration.raw_model import raw_model
 from tests.integration.scripted_model import scripted_model
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -265,83 +268,60 @@ async def test_a_scripted_model_answers(question, mesh, request):
     await check_answer(question, mesh, **more)
 
 
-@pytest.fixture
-def robot(mesh):
-    """The token of a model that may propose orders."""
-    terms = {"caller": "robot", "roles": ["ROLE_TRADER", "ROLE_OPERATOR"], "for_model": True}
-    status, answer = mesh.post("/v1/tokens", terms)
-    assert status == 200, answer
-    return answer["token"]
+async def test_another_client_lists_and_calls_every_tool(mesh):
+    failed = {}
+    async with raw_model(mesh) as model:
+        assert len(model.tools) > 50
+        for name, tool in model.tools.items():
+            needed = set(tool["inputSchema"].get("required", ())) - {"name"}
+            arguments = {argument: VALUES[argument] for argument in needed}
+            arguments |= {"name": "mesh_get_caller"} if name == "call_tool" else {}
+            result = await model.call(name, **arguments)
+            if result.get("isError"):
+                failed[name] = result["content"][0]["text"].splitlines()[0]
+    assert failed.keys() <= MAY_FAIL.keys()
+    assert all(text.startswith(MAY_FAIL[name]) for name, text in failed.items())
 
 
-def proposed(mesh, request_id):
-    """The arguments of a purchase that rests in the book."""
-    bids = rest(mesh, f"/v1/venues/{VENUE}/instruments/{SYMBOL}/book?depth=1")["bids"]
-    price = (Decimal(bids[0]["price"]) * Decimal("0.97")).quantize(Decimal("0.01"))
-    content = {
-        **DEMO,
-        "symbol": SYMBOL,
-        "side": "SIDE_BUY",
-        "type": "ORDER_TYPE_LIMIT",
-        "size": "0.01",
-        "price": str(price),
-    }
-    return {
-        "request_id": request_id,
-        "operation": "OPERATION_PLACE",
-        "reason": "the spread is wide",
-        "content": content,
-    }
+RESET = struct.pack("ii", 1, 0)
+BROKEN_OFF = 100
+"""Calls of each kind."""
+GROWTH_MIB_MAX = 32
 
 
-def order_command(mesh, *words):
-    """Runs as the user of the machine."""
-    return subprocess.run(
-        [sys.executable, "-m", "ops.cli", "order", *words, "--data", str(mesh.data), "--json"],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}"},
-        cwd=ROOT,
-        capture_output=True,
-        timeout=CALL_SECONDS_MAX * 2,
-        check=False,
+def usage(mesh):
+    """Open files, and MiB of the process with the tools."""
+    pid = mesh.children()["mcp"]["pid"]
+    status = Path(f"/proc/{pid}/status").read_text()
+    resident = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return len(list(Path(f"/proc/{pid}/fd").iterdir())), int(resident.split()[1]) / 1024
+
+
+async def test_calls_that_are_broken_off_or_malformed_leave_nothing(mesh):
+    async with raw_model(mesh) as model:
+        await model.call("mesh_list_services")
+    files, memory = usage(mesh)
+    request = json.dumps(
+        {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": "mesh_list_services", "arguments": {}},
+        }
     )
-
-
-async def test_an_order_of_a_model_is_sent_when_a_person_confirms_it(mesh, robot):
-    arguments = proposed(mesh, "model-1")
-    async with scripted_model(mesh, robot) as model:
-        answer = await model.answer("risk_submit_manual", **arguments)
-        assert answer["proposal"]["state"] == "PROPOSAL_STATE_PENDING"
-        assert "verdict" not in answer
-        orders = f"/v1/venues/{VENUE}/orders?account=demo"
-        before = rest(mesh, orders)["orders"]
-        listed = json.loads(order_command(mesh, "proposals").stdout)["proposals"]
-        assert [one["requested"]["request_id"] for one in listed] == ["model-1"]
-
-        confirmed = order_command(mesh, "confirm", "model-1")
-        assert confirmed.returncode == 0, confirmed.stderr
-        assert len(rest(mesh, orders)["orders"]) == len(before) + 1
-        seen = await model.answer("risk_submit_manual", **arguments)
-    assert seen["submitted"]["outcome"] == "SUBMISSION_OUTCOME_TAKEN"
-    assert seen["verdict"]["verdict"] == "VERDICT_ALLOW"
-    client_order_id = seen["submitted"]["orders"]["rows"][0][
-        seen["submitted"]["orders"]["columns"].index("client_order_id")
-    ]
-    assert order_command(mesh, "cancel", VENUE, client_order_id).returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/v1/inspector/proposals/model-2:confirm", {}),
-        ("/v1/inspector/proposals/model-2:decline", {}),
-        ("/v1/inspector/modes", {"scope": "mesh", "mode": "TRADING_MODE_HALTED", "reason": "x"}),
-        ("/v1/inspector/orders:batch", {"requests": [{}]}),
-        (f"/v1/venues/{VENUE}/orders:cancelAll", {"account": "demo"}),
-    ],
-)
-async def test_a_model_with_its_token_in_hand_goes_round_nothing(mesh, robot, path, body):
-    async with scripted_model(mesh, robot) as model:
-        await model.answer("risk_submit_manual", **proposed(mesh, "model-2"))
-    status, answer = mesh.post(path, body, token=robot)
-    assert (status, answer["details"][0]["reason"]) == (403, "ROLE_MISSING")
-    assert order_command(mesh, "decline", "model-2").returncode == 0
+    head = (
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        f"accept: application/json, text/event-stream\r\nauthorization: Bearer {mesh.token}\r\n"
+    )
+    whole = f"{head}content-length: {len(request)}\r\n\r\n{request}"
+    for sent in (whole, whole[:-20], f"{head}content-length: 9\r\n\r\n{{nothing}}", head[:40]):
+        for port in (mesh.port("gateway"), mesh.port("mcp_http")):
+            for _ in range(BROKEN_OFF):
+                with socket.create_connection(("127.0.0.1", port)) as opened:
+                    opened.sendall(sent.encode())
+                    # Reset it: nobody reads the answer.
+                    opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    mesh.wait_until(lambda: usage(mesh)[0] <= files, "its sockets are closed")
+    assert usage(mesh)[1] - memory < GROWTH_MIB_MAX
+    async with raw_model(mesh) as model:
+        assert not (await model.call("mesh_list_services")).get("isError")

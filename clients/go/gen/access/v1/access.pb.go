@@ -113,8 +113,8 @@ var (
 	//
 	// repeated venuemesh.access.v1.Role roles = 51001;
 	E_Roles = &file_venuemesh_access_v1_access_proto_extTypes[0]
-	// Whether a model may call the method although it may change something. Such a method does nothing
-	// on the word of a model alone.
+	// Whether a model may call the method although it may change something. Such a method does
+	// nothing on the word of a model alone.
 	//
 	// optional bool models_may_call = 51002;
 	E_ModelsMayCall = &file_venuemesh_access_v1_access_proto_extTypes[1]

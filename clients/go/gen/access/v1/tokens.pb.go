@@ -150,8 +150,8 @@ type IssueTokenRequest struct {
 	Roles []Role `protobuf:"varint,2,rep,packed,name=roles,proto3,enum=venuemesh.access.v1.Role" json:"roles,omitempty"`
 	// How long it is valid, s: 60 to 7776000 (90 days). 0 means 43200 (12 hours).
 	ValidS uint32 `protobuf:"varint,3,opt,name=valid_s,json=validS,proto3" json:"valid_s,omitempty"`
-	// Whether a model will show it. Whatever its roles, it then reads, and proposes orders that another
-	// caller confirms; it changes nothing else, is not renewed, and signs no browser in.
+	// Whether a model will show it. Whatever its roles, it then reads, and proposes orders that
+	// another caller confirms; it changes nothing else, and signs no browser in.
 	ForModel      bool `protobuf:"varint,4,opt,name=for_model,json=forModel,proto3" json:"for_model,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

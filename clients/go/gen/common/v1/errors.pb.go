@@ -148,15 +148,12 @@ const (
 	// NOT_FOUND. No strategy of this name runs on this instrument. Metadata: strategy. See
 	// Detector.ListStrategies.
 	ErrorReason_ERROR_REASON_UNKNOWN_STRATEGY ErrorReason = 40
-	// NOT_FOUND. No model has proposed a request with this id. Metadata: request_id. See
-	// Inspector.ListProposals.
-	ErrorReason_ERROR_REASON_UNKNOWN_PROPOSAL ErrorReason = 41
-	// FAILED_PRECONDITION. The proposal was confirmed, declined, or has expired. Metadata: request_id,
-	// state. What is still wanted is requested again, with another request id.
-	ErrorReason_ERROR_REASON_PROPOSAL_ENDED ErrorReason = 42
+	// FAILED_PRECONDITION. The proposal was confirmed, declined, or expired. Metadata: request_id,
+	// state. Request again what is still wanted, with another request id.
+	ErrorReason_ERROR_REASON_PROPOSAL_ENDED ErrorReason = 41
 	// PERMISSION_DENIED. A proposal is confirmed by another caller than the one that made it, with a
-	// token of its own, and by no model. Metadata: request_id, caller. Let another person confirm it.
-	ErrorReason_ERROR_REASON_OTHER_CALLER_NEEDED ErrorReason = 43
+	// token of its own, and by no model. Metadata: request_id, caller. Let another person confirm.
+	ErrorReason_ERROR_REASON_OTHER_CALLER_NEEDED ErrorReason = 42
 )
 
 // Enum value maps for ErrorReason.
@@ -203,9 +200,8 @@ var (
 		38: "ERROR_REASON_UNKNOWN_CHECKPOINT",
 		39: "ERROR_REASON_HOLD_ENDED",
 		40: "ERROR_REASON_UNKNOWN_STRATEGY",
-		41: "ERROR_REASON_UNKNOWN_PROPOSAL",
-		42: "ERROR_REASON_PROPOSAL_ENDED",
-		43: "ERROR_REASON_OTHER_CALLER_NEEDED",
+		41: "ERROR_REASON_PROPOSAL_ENDED",
+		42: "ERROR_REASON_OTHER_CALLER_NEEDED",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":          0,
@@ -249,9 +245,8 @@ var (
 		"ERROR_REASON_UNKNOWN_CHECKPOINT":   38,
 		"ERROR_REASON_HOLD_ENDED":           39,
 		"ERROR_REASON_UNKNOWN_STRATEGY":     40,
-		"ERROR_REASON_UNKNOWN_PROPOSAL":     41,
-		"ERROR_REASON_PROPOSAL_ENDED":       42,
-		"ERROR_REASON_OTHER_CALLER_NEEDED":  43,
+		"ERROR_REASON_PROPOSAL_ENDED":       41,
+		"ERROR_REASON_OTHER_CALLER_NEEDED":  42,
 	}
 )
 
@@ -286,7 +281,7 @@ var File_venuemesh_common_v1_errors_proto protoreflect.FileDescriptor
 
 const file_venuemesh_common_v1_errors_proto_rawDesc = "" +
 	"\n" +
-	" venuemesh/common/v1/errors.proto\x12\x13venuemesh.common.v1*\xd4\v\n" +
+	" venuemesh/common/v1/errors.proto\x12\x13venuemesh.common.v1*\xb1\v\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18ERROR_REASON_BAD_REQUEST\x10\x01\x12#\n" +
@@ -329,10 +324,9 @@ const file_venuemesh_common_v1_errors_proto_rawDesc = "" +
 	"\x1aERROR_REASON_UNKNOWN_EVENT\x10%\x12#\n" +
 	"\x1fERROR_REASON_UNKNOWN_CHECKPOINT\x10&\x12\x1b\n" +
 	"\x17ERROR_REASON_HOLD_ENDED\x10'\x12!\n" +
-	"\x1dERROR_REASON_UNKNOWN_STRATEGY\x10(\x12!\n" +
-	"\x1dERROR_REASON_UNKNOWN_PROPOSAL\x10)\x12\x1f\n" +
-	"\x1bERROR_REASON_PROPOSAL_ENDED\x10*\x12$\n" +
-	" ERROR_REASON_OTHER_CALLER_NEEDED\x10+BBZ@github.com/venuemesh/venuemesh/clients/go/gen/common/v1;commonv1b\x06proto3"
+	"\x1dERROR_REASON_UNKNOWN_STRATEGY\x10(\x12\x1f\n" +
+	"\x1bERROR_REASON_PROPOSAL_ENDED\x10)\x12$\n" +
+	" ERROR_REASON_OTHER_CALLER_NEEDED\x10*BBZ@github.com/venuemesh/venuemesh/clients/go/gen/common/v1;commonv1b\x06proto3"
 
 var (
 	file_venuemesh_common_v1_errors_proto_rawDescOnce sync.Once

@@ -153,7 +153,7 @@ func (TradingMode) EnumDescriptor() ([]byte, []int) {
 	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{1}
 }
 
-// What has become of a proposal.
+// Whether a proposal waits, or how it ended.
 type ProposalState int32
 
 const (
@@ -380,8 +380,8 @@ func (x *OrderRequested) GetConfirmedBy() string {
 	return ""
 }
 
-// A model has proposed an order, or its proposal has ended. Both events are a chain of their own. The
-// OrderRequested of a confirmed one starts another chain, and names the second event as its cause.
+// A model has proposed an order, or its proposal has ended. Both events are a chain of their own.
+// The OrderRequested of a confirmed one starts another chain, with the second event as its cause.
 type ProposalChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The state now.

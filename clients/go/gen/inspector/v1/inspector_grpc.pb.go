@@ -53,7 +53,7 @@ type InspectorClient interface {
 	// other content it fails with REQUEST_ID_REUSED. A blocked request is no error: the answer has
 	// the verdict with its checks. The role operator may cancel orders, and reduce positions. The
 	// request of a model is a proposal: nothing is sent before another caller has confirmed it, and
-	// the same request, repeated, shows what has become of it. Errors: BAD_REQUEST, INVALID_ORDER,
+	// the same request, repeated, shows the outcome. Errors: BAD_REQUEST, INVALID_ORDER,
 	// ROLE_MISSING, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE; of a proposal also CALLER_LIMITED.
 	SubmitManual(ctx context.Context, in *SubmitManualRequest, opts ...grpc.CallOption) (*SubmitManualResponse, error)
 	// Takes 1 to 20 requests that do not depend on each other. Each has its own verdict and its own
@@ -65,11 +65,11 @@ type InspectorClient interface {
 	// Confirms a proposal: its request is checked, approved and sent now, and the answer is that of
 	// SubmitManual. The caller is neither a model nor who proposed it, and may send such a request
 	// itself. To confirm again has the same answer. Errors: PROPOSAL_ENDED if it was declined or has
-	// expired, UNKNOWN_PROPOSAL, OTHER_CALLER_NEEDED, ROLE_MISSING, STORE_UNAVAILABLE,
+	// expired, BAD_REQUEST if there is none, OTHER_CALLER_NEEDED, ROLE_MISSING, STORE_UNAVAILABLE,
 	// SERVICE_UNAVAILABLE.
 	ConfirmProposal(ctx context.Context, in *ConfirmProposalRequest, opts ...grpc.CallOption) (*ConfirmProposalResponse, error)
 	// Declines a proposal, which then has no effect. To decline again changes nothing. Errors:
-	// PROPOSAL_ENDED if it was confirmed or has expired, UNKNOWN_PROPOSAL, STORE_UNAVAILABLE,
+	// PROPOSAL_ENDED if it was confirmed or has expired, BAD_REQUEST, STORE_UNAVAILABLE,
 	// SERVICE_UNAVAILABLE.
 	DeclineProposal(ctx context.Context, in *DeclineProposalRequest, opts ...grpc.CallOption) (*DeclineProposalResponse, error)
 }
@@ -186,7 +186,7 @@ type InspectorServer interface {
 	// other content it fails with REQUEST_ID_REUSED. A blocked request is no error: the answer has
 	// the verdict with its checks. The role operator may cancel orders, and reduce positions. The
 	// request of a model is a proposal: nothing is sent before another caller has confirmed it, and
-	// the same request, repeated, shows what has become of it. Errors: BAD_REQUEST, INVALID_ORDER,
+	// the same request, repeated, shows the outcome. Errors: BAD_REQUEST, INVALID_ORDER,
 	// ROLE_MISSING, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE; of a proposal also CALLER_LIMITED.
 	SubmitManual(context.Context, *SubmitManualRequest) (*SubmitManualResponse, error)
 	// Takes 1 to 20 requests that do not depend on each other. Each has its own verdict and its own
@@ -198,11 +198,11 @@ type InspectorServer interface {
 	// Confirms a proposal: its request is checked, approved and sent now, and the answer is that of
 	// SubmitManual. The caller is neither a model nor who proposed it, and may send such a request
 	// itself. To confirm again has the same answer. Errors: PROPOSAL_ENDED if it was declined or has
-	// expired, UNKNOWN_PROPOSAL, OTHER_CALLER_NEEDED, ROLE_MISSING, STORE_UNAVAILABLE,
+	// expired, BAD_REQUEST if there is none, OTHER_CALLER_NEEDED, ROLE_MISSING, STORE_UNAVAILABLE,
 	// SERVICE_UNAVAILABLE.
 	ConfirmProposal(context.Context, *ConfirmProposalRequest) (*ConfirmProposalResponse, error)
 	// Declines a proposal, which then has no effect. To decline again changes nothing. Errors:
-	// PROPOSAL_ENDED if it was confirmed or has expired, UNKNOWN_PROPOSAL, STORE_UNAVAILABLE,
+	// PROPOSAL_ENDED if it was confirmed or has expired, BAD_REQUEST, STORE_UNAVAILABLE,
 	// SERVICE_UNAVAILABLE.
 	DeclineProposal(context.Context, *DeclineProposalRequest) (*DeclineProposalResponse, error)
 	mustEmbedUnimplementedInspectorServer()
