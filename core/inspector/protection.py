@@ -3,13 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TYPE_CHECKING, TypeAlias
 
+from venuemesh.inspector.v1 import risk_reports_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector import positions
 from core.inspector.positions import OrderRole, Position, StrategyOrder
 from kit.accounting.amounts import ZERO, add, plain, subtract, total
 from kit.execution.request_ids import ATTEMPT_MARK
+
+if TYPE_CHECKING:
+    State: TypeAlias = risk_reports_pb2.ProtectionState.ValueType
 
 WORKING = frozenset(
     {
@@ -19,6 +24,12 @@ WORKING = frozenset(
     }
 )
 """States of an order that triggers: at the venue, or in its process (``held_here``)."""
+PROTECTED = risk_reports_pb2.PROTECTION_STATE_PROTECTED
+UNCONFIRMED = risk_reports_pb2.PROTECTION_STATE_UNCONFIRMED
+CLOSING = risk_reports_pb2.PROTECTION_STATE_CLOSING
+UNPROTECTED = risk_reports_pb2.PROTECTION_STATE_UNPROTECTED
+NOTHING_HELD = risk_reports_pb2.PROTECTION_STATE_NOTHING_HELD
+UNKNOWN = risk_reports_pb2.PROTECTION_STATE_UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +68,17 @@ def compare(
         else:
             covered = add(covered, _open_size(one))
     return Protection(held, _problem(position, held, covered, triggers))
+
+
+def state_of(position: Position, found: Protection, *, is_moving: bool) -> "State":
+    """The state of a position's stop. ``is_moving``: orders of it are on their way."""
+    if position.is_closing:
+        return CLOSING
+    if found.held is None:
+        return UNKNOWN
+    if found.problem:
+        return UNCONFIRMED if is_moving else UNPROTECTED
+    return PROTECTED if position.tradable(abs(found.held)) else NOTHING_HELD
 
 
 def unreported(

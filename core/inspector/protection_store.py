@@ -1,4 +1,6 @@
-"""The alarms of positions without a stop, in PostgreSQL, and their events."""
+"""What was found of the stops of positions, in PostgreSQL, and the alarms with their events."""
+
+from typing import TYPE_CHECKING, NamedTuple
 
 from venuemesh.events.v1 import event_pb2, risk_pb2
 
@@ -10,6 +12,9 @@ from kit.accounting.amounts import plain
 from kit.base.database import Connection
 from kit.events import event_log
 from kit.events.event_ids import event_id
+
+if TYPE_CHECKING:
+    from core.inspector.protection import State
 
 _ALARMS = (
     "SELECT position_id, problem FROM inspector_protections JOIN inspector_positions"
@@ -26,7 +31,44 @@ _GIVE = (
     "INSERT INTO inspector_protections VALUES (%s, 0, '', 0, true)"
     " ON CONFLICT (position_id) DO UPDATE SET exits_given = true"
 )
+_KEEP_STATE = (
+    "INSERT INTO inspector_protections AS one VALUES (%s, 0, '', 0, false, %s, %s, %s, %s)"
+    " ON CONFLICT (position_id) DO UPDATE SET (state, state_problem, state_size, state_time_ns)"
+    " = (excluded.state, excluded.state_problem, excluded.state_size, excluded.state_time_ns)"
+    " WHERE (one.state, one.state_problem, one.state_size)"
+    " <> (excluded.state, excluded.state_problem, excluded.state_size)"
+)
+_STATES = (
+    "SELECT position_id, state, state_problem, state_size, state_time_ns"
+    " FROM inspector_protections"
+    " JOIN inspector_positions USING (position_id) WHERE ended_time_ns = 0"
+)
 _GIVEN = "SELECT FROM inspector_protections WHERE position_id = %s AND exits_given"
+
+
+class ProtectionFinding(NamedTuple):
+    """What a look has found of the stop of a position."""
+
+    state: "State"
+    problem: str = ""
+    size: str = ""
+    """What it holds; "": not known."""
+
+
+async def keep_state(
+    connection: Connection, position_id: bytes, found: ProtectionFinding, now_ns: int
+) -> None:
+    """Store what is found of a position's stop, and since when if it was not so before."""
+    await connection.execute(_KEEP_STATE, [position_id, *found, now_ns])
+
+
+async def states(connection: Connection) -> dict[bytes, tuple[ProtectionFinding, int]]:
+    """What was found of the open positions, and since when it is so."""
+    rows = await (await connection.execute(_STATES)).fetchall()
+    return {
+        bytes(position_id): (ProtectionFinding(*found), time_ns)
+        for position_id, *found, time_ns in rows
+    }
 
 
 async def alarms(connection: Connection) -> dict[bytes, str]:

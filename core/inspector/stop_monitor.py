@@ -16,9 +16,10 @@ from core.inspector import positions, protection, protection_store, submissions
 from core.inspector.position_updates import WHOLE
 from core.inspector.positions import Position, StrategyOrder
 from core.inspector.protection import Protection
+from core.inspector.protection_store import ProtectionFinding
 from core.inspector.transactions import exclusive_transaction
 from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
-from kit.accounting.amounts import ZERO
+from kit.accounting.amounts import ZERO, plain
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.database import POSTGRESQL, Connection, Database
@@ -91,6 +92,8 @@ class StopMonitor:
         """Ids of the positions that had their stop at the last look."""
         self._times: dict[bytes, UnprotectedTime] = {}
         self._alarms: dict[bytes, str] = {}
+        self._states: dict[bytes, ProtectionFinding] = {}
+        """What is stored of the positions."""
         self._changed: set[bytes] = set()
         self._looking: set[AccountKey] = set()
         self.after_commit: Callable[[], None] = lambda: None
@@ -104,8 +107,10 @@ class StopMonitor:
 
     async def run(self) -> None:
         """Look until cancelled. Raises LeaseLost."""
-        for one in (self.found, self.protected, self._times, self._changed, self._looking):
+        for one in (self.found, self.protected, self._changed, self._looking):
             one.clear()
+        self._times.clear()
+        self._states.clear()
         next_ns = 0
         async with asyncio.TaskGroup() as group:
             while True:
@@ -143,6 +148,8 @@ class StopMonitor:
         for position_id in self._times.keys() - open_ids:
             self._end_time(position_id, holds=False)
         self.protected &= open_ids
+        for position_id in self._states.keys() - open_ids:
+            del self._states[position_id]
         for position_id in self._alarms.keys() - open_ids:
             async with exclusive_transaction(self._database, self._lease) as connection:
                 position = await positions.lock(connection, position_id)
@@ -163,16 +170,42 @@ class StopMonitor:
         LeaseLost, StoreUnavailable."""
         try:
             listed = await self._listed(account)
-            for one in watched:
-                missing = protection.unreported(one.orders, listed)
-                found = [
-                    await self._venues.find(*account, order.client_order_id) for order in missing
-                ]
-                reported = [*listed.values(), *(order for order in found if order is not None)]
-                await self._judge(one, protection.compare(one.position, one.orders, reported))
+            found = [await self._compare(account, one, listed) for one in watched]
         except (NoAnswer, CallRefused) as error:
-            for one in watched:
-                await self._judge(one, Protection(None, f"not known: {error}"))
+            found = [Protection(None, f"not known: {error}")] * len(watched)
+        for one, protected in zip(watched, found, strict=True):
+            await self._judge(one, protected)
+        await self._keep_states(watched, found)
+
+    async def _compare(
+        self, account: AccountKey, watched: WatchedPosition, listed: Mapping[str, orders_pb2.Order]
+    ) -> Protection:
+        """What an account's open orders say of a position. Raises NoAnswer, CallRefused."""
+        reported = list(listed.values())
+        for order in protection.unreported(watched.orders, listed):
+            found = await self._venues.find(*account, order.client_order_id)
+            if found is not None:
+                reported.append(found)
+        return protection.compare(watched.position, watched.orders, reported)
+
+    async def _keep_states(
+        self, watched: Sequence[WatchedPosition], found: Sequence[Protection]
+    ) -> None:
+        """Store what has changed, for the reports. Raises LeaseLost, StoreUnavailable."""
+        changed: dict[bytes, ProtectionFinding] = {}
+        for one, protected in zip(watched, found, strict=True):
+            state = protection.state_of(one.position, protected, is_moving=one.is_moving)
+            size = "" if protected.held is None else plain(protected.held)
+            finding = ProtectionFinding(state, protected.problem, size)
+            if self._states.get(one.position.position_id) != finding:
+                changed[one.position.position_id] = finding
+        if not changed:
+            return
+        async with exclusive_transaction(self._database, self._lease) as connection:
+            for position_id, finding in changed.items():
+                now_ns = self._clock.time_ns()
+                await protection_store.keep_state(connection, position_id, finding, now_ns)
+        self._states |= changed
 
     async def _listed(self, account: AccountKey) -> Mapping[str, orders_pb2.Order]:
         """The open orders of an account. Raises NoAnswer, CallRefused."""

@@ -10,19 +10,20 @@ from venuemesh.inspector.v1 import risk_reports_pb2
 from venuemesh.tradeflow.v1 import signed_pb2
 
 from core.inspector import verdict_reports
-from core.inspector.positions import OrderRole
 from core.inspector.price_cache import PriceCache
-from core.inspector.protection_reports import (
+from core.inspector.protection import (
     CLOSING,
     NOTHING_HELD,
     PROTECTED,
     UNCONFIRMED,
+    UNKNOWN,
     UNPROTECTED,
 )
 from core.inspector.service import RiskReportsServicer
 from core.inspector.tests.books import hold
 from core.inspector.tests.lying_venue import CANCELLED, OPEN
 from core.inspector.tests.rig import DECISIONS, START_NS, close, decision, mode
+from core.inspector.tests.test_lifecycles import STOP
 from core.inspector.tests.test_limit_monitor import acting, escalating, hold_at, price_is, rule
 from core.inspector.tests.test_limits import LIMIT, limited
 from core.inspector.tests.test_manual_orders import LENA, place
@@ -199,19 +200,57 @@ async def test_position_shows_its_stop_as_the_venue_has_it(rig):
     assert {(one.is_stop, one.state) for one in found.exits} == {(True, OPEN), (False, OPEN)}
 
 
-@pytest.mark.parametrize(("state", "found"), [(CANCELLED, UNPROTECTED), (0, UNCONFIRMED)])
-async def test_position_whose_stop_is_not_at_the_venue_says_so(rig, state, found):
-    process = await rig.start()
+async def test_position_shows_what_is_wrong_with_its_stop_at_the_venue(rig):
+    await rig.start()
     await rig.put(DECISIONS, decision(1))
     await rig.until_outcomes(1)
     await until_state(rig, PROTECTED)
     # Nobody gives it another one.
-    await process.kill()
-    async with rig.database.transaction() as connection:
-        changed = "UPDATE inspector_orders SET state = %s WHERE role = %s"
-        await connection.execute(changed, [state, OrderRole.STOP])
-    assert (await until_state(rig, found)).stop_price == "59000"
-    rig.process = None
+    rig.venue.always["place"] = "lost"
+    (stop,) = [one for one in rig.venue.orders.values() if one.content.type == STOP]
+    stop.content.size = "0.005"
+    found = await until_state(rig, UNPROTECTED)
+    assert found.problem == f"its stop is for 0.005 of {rig.venue.held()}"
+    assert found.since_time_ns > START_NS
+    # The order states that events have told say nothing of it.
+    assert {(one.is_stop, one.state) for one in found.exits} == {(True, OPEN), (False, OPEN)}
+    assert (await until_state(rig, CLOSING)).stop_price == "59000"
+
+
+async def test_position_without_a_stop_whose_orders_are_on_their_way_is_not_confirmed(rig):
+    await rig.start()
+    make = rig.venue._make
+
+    def without_exits(approved):
+        order = make(approved)
+        if order.content.stop_price:
+            rig.venue._set(order, CANCELLED)
+        return order
+
+    rig.venue._make = without_exits
+    # The call has made the orders, and the inspector does not know it.
+    rig.venue.always["place"] = "unanswered"
+    await rig.put(DECISIONS, decision(1))
+    assert (await until_state(rig, UNCONFIRMED)).problem == "it has no stop"
+
+
+async def test_position_of_a_silent_account_is_not_known(rig):
+    await rig.start()
+    await rig.put(DECISIONS, decision(1))
+    await rig.until_outcomes(1)
+    since_ns = (await until_state(rig, PROTECTED)).since_time_ns
+    rig.venue.is_silent = True
+    found = await until_state(rig, UNKNOWN)
+    assert found.problem == "not known: silent"
+    assert found.since_time_ns > since_ns
+
+
+async def test_position_that_nobody_has_looked_at_is_not_known(rig):
+    process = await rig.start()
+    process.unprotected.look = lambda account, watched: rig.clock.sleep(0)
+    await rig.put(DECISIONS, decision(1))
+    await rig.until_outcomes(1)
+    assert (await until_state(rig, UNKNOWN)).since_time_ns == 0
 
 
 async def test_position_that_is_being_closed_may_be_without_a_stop(rig):

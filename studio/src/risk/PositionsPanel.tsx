@@ -81,7 +81,7 @@ function PositionRow({ row, problem }: PositionRowProps) {
       <td className="number">
         {targetPrice === "" ? <span className="faint">none</span> : <Amount text={targetPrice} />}
       </td>
-      <td title={[exitsText(row), problem].filter((one) => one !== "").join("; ")}>
+      <td title={[row.problem, exitsText(row), problem].filter((one) => one !== "").join("; ")}>
         <ToneMark tone={protectionTone(state)}>
           {protectionText(state)}
           {problem !== "" && <em className="unknown"> waits</em>}

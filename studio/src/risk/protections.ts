@@ -7,11 +7,12 @@ import { enumText } from "../why/enumText";
 import type { Tone } from "./modes";
 
 const WORDS: Partial<Record<ProtectionState, string>> = {
-  [ProtectionState.PROTECTED]: "stop at the venue",
+  [ProtectionState.PROTECTED]: "stop works",
   [ProtectionState.UNCONFIRMED]: "stop not confirmed",
   [ProtectionState.CLOSING]: "is being closed",
   [ProtectionState.UNPROTECTED]: "no stop",
   [ProtectionState.NOTHING_HELD]: "entry not filled",
+  [ProtectionState.UNKNOWN]: "not known",
 };
 
 const TONES: Partial<Record<ProtectionState, Tone>> = {
@@ -19,6 +20,7 @@ const TONES: Partial<Record<ProtectionState, Tone>> = {
   [ProtectionState.UNCONFIRMED]: "warn",
   [ProtectionState.CLOSING]: "warn",
   [ProtectionState.UNPROTECTED]: "bad",
+  [ProtectionState.UNKNOWN]: "warn",
 };
 
 export function protectionText(state: ProtectionState): string {

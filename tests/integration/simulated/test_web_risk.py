@@ -89,7 +89,7 @@ def test_limits_and_accounts_are_those_of_the_inspector(room):
 def test_position_shows_its_stop(simulated, caller, room):
     store_decision(simulated, caller, OPEN)
     row = room.get_by_test_id("protection-row").filter(has_text=STRATEGY)
-    row.get_by_text("stop at the venue").wait_for()
+    row.get_by_text("stop works").wait_for()
     assert SYMBOL in row.inner_text()
     store_decision(simulated, caller, CLOSE)
     row.wait_for(state="detached")

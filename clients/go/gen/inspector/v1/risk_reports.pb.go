@@ -27,22 +27,24 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Whether a position has a stop.
+// Whether a position has a stop, as the venue's process has said at the last look, each second.
 type ProtectionState int32
 
 const (
 	// Not set.
 	ProtectionState_PROTECTION_STATE_UNSPECIFIED ProtectionState = 0
-	// A stop waits at the venue, as its process has confirmed.
+	// Stops that work, at its price, cover all that it holds.
 	ProtectionState_PROTECTION_STATE_PROTECTED ProtectionState = 1
-	// Its stop is approved, and the venue's process has not confirmed it yet.
+	// It has no such stop yet, and orders of it are on their way.
 	ProtectionState_PROTECTION_STATE_UNCONFIRMED ProtectionState = 2
 	// It is being closed or reduced, so its stop may be cancelled.
 	ProtectionState_PROTECTION_STATE_CLOSING ProtectionState = 3
-	// It has no stop.
+	// It has no stop, one at another price, or one for a part of it: see problem.
 	ProtectionState_PROTECTION_STATE_UNPROTECTED ProtectionState = 4
 	// Its entry is not filled yet, so there is nothing to protect.
 	ProtectionState_PROTECTION_STATE_NOTHING_HELD ProtectionState = 5
+	// It is not known: the venue's process does not answer for the account, or was not asked yet.
+	ProtectionState_PROTECTION_STATE_UNKNOWN ProtectionState = 6
 )
 
 // Enum value maps for ProtectionState.
@@ -54,6 +56,7 @@ var (
 		3: "PROTECTION_STATE_CLOSING",
 		4: "PROTECTION_STATE_UNPROTECTED",
 		5: "PROTECTION_STATE_NOTHING_HELD",
+		6: "PROTECTION_STATE_UNKNOWN",
 	}
 	ProtectionState_value = map[string]int32{
 		"PROTECTION_STATE_UNSPECIFIED":  0,
@@ -62,6 +65,7 @@ var (
 		"PROTECTION_STATE_CLOSING":      3,
 		"PROTECTION_STATE_UNPROTECTED":  4,
 		"PROTECTION_STATE_NOTHING_HELD": 5,
+		"PROTECTION_STATE_UNKNOWN":      6,
 	}
 )
 
@@ -878,8 +882,8 @@ type PositionProtection struct {
 	Account string `protobuf:"bytes,4,opt,name=account,proto3" json:"account,omitempty"`
 	// Native symbol.
 	Symbol string `protobuf:"bytes,5,opt,name=symbol,proto3" json:"symbol,omitempty"`
-	// What its orders have filled so far, in the size_unit of the instrument; negative if short.
-	// Decimal text.
+	// What it holds, with fills that only the venue's process has reported so far, in the size_unit
+	// of the instrument; negative if short. Decimal text.
 	Size string `protobuf:"bytes,6,opt,name=size,proto3" json:"size,omitempty"`
 	// Price of its stop. Decimal text. Empty: it has none.
 	StopPrice string `protobuf:"bytes,7,opt,name=stop_price,json=stopPrice,proto3" json:"stop_price,omitempty"`
@@ -888,7 +892,12 @@ type PositionProtection struct {
 	// Whether it has a stop.
 	State ProtectionState `protobuf:"varint,9,opt,name=state,proto3,enum=venuemesh.inspector.v1.ProtectionState" json:"state,omitempty"`
 	// Its exits that have not ended.
-	Exits         []*ExitOrder `protobuf:"bytes,10,rep,name=exits,proto3" json:"exits,omitempty"`
+	Exits []*ExitOrder `protobuf:"bytes,10,rep,name=exits,proto3" json:"exits,omitempty"`
+	// What is wrong with its stop, for a person. Empty: nothing is.
+	Problem string `protobuf:"bytes,11,opt,name=problem,proto3" json:"problem,omitempty"`
+	// Since when state, problem and size are as they are, ns since the Unix epoch. 0: it was not
+	// looked at yet.
+	SinceTimeNs   int64 `protobuf:"fixed64,12,opt,name=since_time_ns,json=sinceTimeNs,proto3" json:"since_time_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -991,6 +1000,20 @@ func (x *PositionProtection) GetExits() []*ExitOrder {
 		return x.Exits
 	}
 	return nil
+}
+
+func (x *PositionProtection) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *PositionProtection) GetSinceTimeNs() int64 {
+	if x != nil {
+		return x.SinceTimeNs
+	}
+	return 0
 }
 
 // Request of ListProtections.
@@ -1675,7 +1698,7 @@ const file_venuemesh_inspector_v1_risk_reports_proto_rawDesc = "" +
 	"\ais_stop\x18\x02 \x01(\bR\x06isStop\x128\n" +
 	"\x05state\x18\x03 \x01(\x0e2\".venuemesh.tradeflow.v1.OrderStateR\x05state\x12\x1f\n" +
 	"\vfilled_size\x18\x04 \x01(\tR\n" +
-	"filledSize\"\xe9\x02\n" +
+	"filledSize\"\xa7\x03\n" +
 	"\x12PositionProtection\x12!\n" +
 	"\flifecycle_id\x18\x01 \x01(\fR\vlifecycleId\x12\x1a\n" +
 	"\bstrategy\x18\x02 \x01(\tR\bstrategy\x12\x14\n" +
@@ -1688,7 +1711,9 @@ const file_venuemesh_inspector_v1_risk_reports_proto_rawDesc = "" +
 	"\ftarget_price\x18\b \x01(\tR\vtargetPrice\x12=\n" +
 	"\x05state\x18\t \x01(\x0e2'.venuemesh.inspector.v1.ProtectionStateR\x05state\x127\n" +
 	"\x05exits\x18\n" +
-	" \x03(\v2!.venuemesh.inspector.v1.ExitOrderR\x05exits\"h\n" +
+	" \x03(\v2!.venuemesh.inspector.v1.ExitOrderR\x05exits\x12\x18\n" +
+	"\aproblem\x18\v \x01(\tR\aproblem\x12\"\n" +
+	"\rsince_time_ns\x18\f \x01(\x10R\vsinceTimeNs\"h\n" +
 	"\x16ListProtectionsRequest\x12%\n" +
 	"\tpage_size\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
 	"\n" +
@@ -1737,14 +1762,15 @@ const file_venuemesh_inspector_v1_risk_reports_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x8e\x01\n" +
 	"\x17ListSubmissionsResponse\x12K\n" +
 	"\vsubmissions\x18\x01 \x03(\v2).venuemesh.inspector.v1.PendingSubmissionR\vsubmissions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xd8\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xf6\x01\n" +
 	"\x0fProtectionState\x12 \n" +
 	"\x1cPROTECTION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aPROTECTION_STATE_PROTECTED\x10\x01\x12 \n" +
 	"\x1cPROTECTION_STATE_UNCONFIRMED\x10\x02\x12\x1c\n" +
 	"\x18PROTECTION_STATE_CLOSING\x10\x03\x12 \n" +
 	"\x1cPROTECTION_STATE_UNPROTECTED\x10\x04\x12!\n" +
-	"\x1dPROTECTION_STATE_NOTHING_HELD\x10\x052\x85\x06\n" +
+	"\x1dPROTECTION_STATE_NOTHING_HELD\x10\x05\x12\x1c\n" +
+	"\x18PROTECTION_STATE_UNKNOWN\x10\x062\x85\x06\n" +
 	"\vRiskReports\x12\x89\x01\n" +
 	"\n" +
 	"ListLimits\x12).venuemesh.inspector.v1.ListLimitsRequest\x1a*.venuemesh.inspector.v1.ListLimitsResponse\"$\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/inspector/limits\x90\x02\x01\x12\x95\x01\n" +
