@@ -24,6 +24,7 @@ class OrderTerms:
     stop_distance: Decimal | None = None
     """Distance from the reference price, after rounding to the tick."""
     target_distance: Decimal | None = None
+    trailing_offset: Decimal | None = None
     size: Decimal | None = None
     notional: Decimal | None = None
 
@@ -44,7 +45,7 @@ def order_terms(
 ) -> OrderTerms:
     """The terms at a reference price. ``direction``: 1 for a buy, -1 for a sell.
 
-    The stop is rounded away from the price and the target towards it, so that neither the risk is
+    The stops are rounded away from the price and the target towards it, so that neither the risk is
     larger nor the reward smaller than what was checked.
     """
     tick = positive(instrument.price_tick)
@@ -55,12 +56,14 @@ def order_terms(
         stop = _stop(reference, distance, tick, direction)
     if (distance := positive(request.target_distance)) is not None:
         target = _target(reference, distance, tick, direction)
+    trailing = positive(request.trailing_distance)
     size = _size(request, instrument, reference, stop, equity)
     return OrderTerms(
         stop,
         target,
         None if stop is None else _distance(reference, stop),
         None if target is None else _distance(reference, target),
+        None if trailing is None else ceil_to(trailing, tick),
         size,
         None if size is None else notional(instrument, size, reference),
     )

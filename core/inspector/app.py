@@ -1,5 +1,6 @@
 """Wires the inspector: settings, policy, key, database, venues, service."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from core.inspector.settings import InspectorSettings
 from core.inspector.stop_monitor import StopMonitor
 from core.inspector.submission_sender import SubmissionSender
 from core.inspector.submissions import RISK
+from core.inspector.trailing_stops import TrailingStops
 from core.inspector.venue_processes import VenueProcesses
 from kit.base import settings as setting_files
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock, SystemClock
@@ -80,6 +82,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     fences = EntryFences(database, approver, venues, degraded_reasons, clock)
     changes = ModeChanges(database, lease, fences, mesh.world, clock)
     unprotected = StopMonitor(database, lease, venues, degraded_reasons, clock)
+    unprotected.when_reported = (trailing := TrailingStops(database, rules, approver, venues)).look
     limits = LimitMonitor(database, rules, lease, fences, degraded_reasons)
     reports = AccountReports(venues)
     accounts = AccountReconciler(database, rules, lease, reports, fences, degraded_reasons)
@@ -89,11 +92,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
         for one in (sender, closer, relay, limits):
             one.wake()
 
-    def decided(submission_id: bytes) -> None:
-        manual.decided(submission_id)
-        wake()
-
-    sender.when_decided = decided
+    sender.when_decided = partial(_decided, manual, wake)
     opener.when_approved = closer.when_approved = manual.when_approved = sender.approved
     closer.after_commit = manual.after_commit = changes.after_commit = wake
     unprotected.after_commit = limits.after_commit = accounts.after_commit = wake
@@ -105,7 +104,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     ends = OrderReconciler(database, lease, venues, degraded_reasons, clock)
     heartbeats = HeartbeatSender(approver, venues, degraded_reasons, clock)
     parts = (policy, consumer, sender, closer, ends, fences, unprotected, limits, accounts)
-    tasks = [one.run for one in (*parts, heartbeats, expiry)]
+    tasks = [one.run for one in (*parts, trailing, heartbeats, expiry)]
     active = ActiveProcess(lease, partial(_begin, policy, sender), tasks, degraded_reasons, clock)
     servicer = InspectorServicer(database, rules, active, changes, manual, closer)
     metrics = _metrics(runtime.meter, active, closer, unprotected)
@@ -147,6 +146,11 @@ def _rules(
 def _serve(runtime: Runtime, servicer: InspectorServicer, reports: RiskReportsServicer) -> None:
     runtime.serve(inspector_pb2.DESCRIPTOR, "Inspector", servicer)
     runtime.serve(risk_reports_pb2.DESCRIPTOR, "RiskReports", reports)
+
+
+def _decided(manual: ManualOrders, wake: Callable[[], None], submission_id: bytes) -> None:
+    manual.decided(submission_id)
+    wake()
 
 
 async def _begin(policy: PolicyReloader, sender: SubmissionSender) -> None:

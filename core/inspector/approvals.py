@@ -8,6 +8,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import decisions_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
+from core.inspector.positions import OrderRole
 from kit.events.leases import Lease
 from kit.execution.approval.signing import ApprovalSigner, MeshScope
 from kit.execution.request_ids import lifecycle_prefix
@@ -15,6 +16,13 @@ from kit.execution.request_ids import lifecycle_prefix
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 CANCEL_NUMBER = 0
 """The number in the request ids of cancels. Orders start at 1."""
+
+
+_ROLES = {
+    orders_pb2.ORDER_TYPE_STOP: OrderRole.STOP,
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT: OrderRole.TAKE_PROFIT,
+    orders_pb2.ORDER_TYPE_TRAILING_STOP: OrderRole.TRAILING_STOP,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ class Approver:
 def entry_contents(
     intent: decisions_pb2.ExecutionIntent, lifecycle_id: bytes
 ) -> list[orders_pb2.OrderContent]:
-    """The entry, its stop, and its take-profit if it has one."""
+    """The entry, its stop, and its take-profit and its trailing stop if it has them."""
     entry = orders_pb2.OrderContent(
         venue=intent.venue,
         account=intent.account,
@@ -63,12 +71,12 @@ def entry_contents(
         size=intent.size,
         price=intent.price,
     )
-    exits = exit_contents(entry, intent.stop_price, intent.target_price)
+    exits = exit_contents(entry, intent.stop_price, intent.target_price, intent.trailing_offset)
     return grouped([entry, *exits], lifecycle_prefix(lifecycle_id), orders_pb2.GROUP_ROLE_EXIT)
 
 
 def exit_contents(
-    entry: orders_pb2.OrderContent, stop_price: str, target_price: str
+    entry: orders_pb2.OrderContent, stop_price: str, target_price: str, trailing_offset: str
 ) -> list[orders_pb2.OrderContent]:
     """The orders that protect what an entry opens."""
     return [
@@ -80,13 +88,20 @@ def exit_contents(
             type=kind,
             size=entry.size,
             stop_price=price,
+            trailing_offset=offset,
         )
-        for kind, price in (
-            (orders_pb2.ORDER_TYPE_STOP, stop_price),
-            (orders_pb2.ORDER_TYPE_TAKE_PROFIT, target_price),
+        for kind, price, offset in (
+            (orders_pb2.ORDER_TYPE_STOP, stop_price, ""),
+            (orders_pb2.ORDER_TYPE_TAKE_PROFIT, target_price, ""),
+            (orders_pb2.ORDER_TYPE_TRAILING_STOP, "", trailing_offset),
         )
-        if price
+        if price or offset
     ]
+
+
+def exit_roles(exits: Sequence[orders_pb2.OrderContent]) -> list[OrderRole]:
+    """Their roles in the position."""
+    return [_ROLES[one.type] for one in exits]
 
 
 def grouped(

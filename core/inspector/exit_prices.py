@@ -1,8 +1,11 @@
-"""Follows amendments of exits: a position gets its next exits at the prices of now."""
+"""Keeps the prices at which a position gets its next exits: after amendments, and after it has
+trailed."""
+
+from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from core.inspector.positions import OrderRole
+from core.inspector.positions import OrderRole, Position
 from kit.base.database import Connection
 
 _COLUMNS = {OrderRole.STOP: "stop_price", OrderRole.TAKE_PROFIT: "target_price"}
@@ -11,6 +14,19 @@ _FOLLOW = (
     " WHERE (one.venue, one.account, one.client_order_id, one.role) = (%s, %s, %s, %s)"
     " AND held.position_id = one.position_id"
 )
+_TRAIL = "UPDATE inspector_positions SET trailed_price = %s WHERE position_id = %s"
+
+
+async def trail(connection: Connection, position_id: bytes, price: str) -> None:
+    """Store the price to which the stop of a position has moved."""
+    await connection.execute(_TRAIL, [price, position_id])
+
+
+def next_stop(position: Position, *, sells: bool) -> str:
+    """The price of its next stop: the nearer to the market of what was approved and of what it has
+    trailed to. ``sells``: whether the stop does."""
+    prices = [one for one in (position.stop_price, position.trailed_price) if one]
+    return (max if sells else min)(prices, key=Decimal, default="")
 
 
 async def follow(connection: Connection, amended: orders_pb2.Order) -> None:

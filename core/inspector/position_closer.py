@@ -15,6 +15,7 @@ from venuemesh.events.v1 import checks_pb2, event_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from core.inspector import (
+    exit_prices,
     order_reconciler,
     position_updates,
     positions,
@@ -25,6 +26,7 @@ from core.inspector.approvals import (
     CANCEL_NUMBER,
     Approver,
     exit_contents,
+    exit_roles,
     grouped,
 )
 from core.inspector.order_reconciler import NotSettled
@@ -285,11 +287,12 @@ class PositionCloser:
             side=types_pb2.SIDE_BUY if held > ZERO else types_pb2.SIDE_SELL,
             size=plain(left),
         )
-        exits = exit_contents(entry, position.stop_price, position.target_price)
+        stop_price = exit_prices.next_stop(position, sells=held > ZERO)
+        exits = exit_contents(entry, stop_price, position.target_price, position.trailing_offset)
         for content in exits:
             content.reduce_only = not position.base_asset
         if exits:
-            await self._approve(connection, position, exits, positions.exit_roles(exits))
+            await self._approve(connection, position, exits, exit_roles(exits))
         await positions.request_close(connection, position, "", b"", b"")
 
     async def _approve(

@@ -6,7 +6,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import decisions_pb2, event_pb2
 
 from core.inspector import entry_fences, positions, submissions
-from core.inspector.approvals import Approver, entry_contents
+from core.inspector.approvals import Approver, entry_contents, exit_roles
 from core.inspector.positions import OrderRole, Position
 from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import Submission, verdict_event
@@ -73,7 +73,7 @@ class PositionOpener:
             return made
         opened = _position(event, instrument)
         await positions.insert(connection, opened)
-        roles = [OrderRole.ENTRY, *positions.exit_roles(contents[1:])]
+        roles = [OrderRole.ENTRY, *exit_roles(contents[1:])]
         await positions.add_orders(connection, opened.position_id, approved, roles)
         submission = Submission(
             made.event_id,
@@ -155,4 +155,5 @@ def _position(event: event_pb2.Event, instrument: types_pb2.Instrument) -> Posit
         instrument.size_min,
         intent.stop_price,
         intent.target_price,
+        trailing_offset=intent.trailing_offset,
     )

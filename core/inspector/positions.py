@@ -23,12 +23,12 @@ REJECTED = orders_pb2.ORDER_STATE_REJECTED
 _COLUMNS = (
     "position_id, strategy, venue, account, symbol, base_asset, size_step, size_min, stop_price,"
     " target_price, close_fraction, close_rest, close_lifecycle_id, close_cause_id, ended_time_ns,"
-    " published_size, published_count, rest, close_flips"
+    " published_size, published_count, rest, close_flips, trailing_offset, trailed_price"
 )
 _INSERT = (
     "INSERT INTO inspector_positions (position_id, strategy, venue, account, symbol, base_asset,"
-    " size_step, size_min, stop_price, target_price)"
-    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    " size_step, size_min, stop_price, target_price, trailing_offset)"
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 _FIND_OPEN = (
     f"SELECT {_COLUMNS} FROM inspector_positions WHERE ended_time_ns = 0"
@@ -106,6 +106,8 @@ class OrderRole(IntEnum):
     CLOSE = 3
     """Closes the position, or a part of it, at market."""
     TAKE_PROFIT = 4
+    TRAILING_STOP = 5
+    """Follows the best price. It waits in the venue's process, beside the stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ class StrategyOrder:
 
     @property
     def is_exit(self) -> bool:
-        return self.role in (OrderRole.STOP, OrderRole.TAKE_PROFIT)
+        return self.role in (OrderRole.STOP, OrderRole.TAKE_PROFIT, OrderRole.TRAILING_STOP)
 
     @property
     def is_first_attempt(self) -> bool:
@@ -165,6 +167,10 @@ class Position:
     """The residual size when it ended; "" if it was 0."""
     close_flips: bool = False
     """Whether the other side is opened after the position is closed."""
+    trailing_offset: str = ""
+    """Distance of the stop that follows the best price; "": it has none."""
+    trailed_price: str = ""
+    """Where that stop triggered when it was stored last; "": not stored yet."""
 
     @property
     def is_closing(self) -> bool:
@@ -199,6 +205,7 @@ async def insert(connection: Connection, position: Position) -> None:
             position.size_min,
             position.stop_price,
             position.target_price,
+            position.trailing_offset,
         ],
     )
 
@@ -257,12 +264,6 @@ async def residuals(connection: Connection, since_ns: int, most: int) -> list[Po
     """The positions that ended since a time with a residual size, newest first."""
     rows = await (await connection.execute(_RESTS, [since_ns, most])).fetchall()
     return [position for row in rows if (position := _position(row)) is not None]
-
-
-def exit_roles(contents: Iterable[orders_pb2.OrderContent]) -> list[OrderRole]:
-    """The roles of the exits of an entry."""
-    stop = orders_pb2.ORDER_TYPE_STOP
-    return [OrderRole.STOP if one.type == stop else OrderRole.TAKE_PROFIT for one in contents]
 
 
 async def add_orders(

@@ -1,10 +1,11 @@
 """Compares the stop of a position with what the position holds, as the venue's process reports."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypeAlias
 
+from venuemesh.common.v1 import types_pb2
 from venuemesh.inspector.v1 import risk_reports_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
@@ -51,23 +52,41 @@ def compare(
 ) -> Protection:
     """Compare a position with its orders at the venue. ``orders``: as they are stored.
     ``reported``: by the venue's process, among others of the account."""
-    stored = {order.client_order_id: order for order in orders}
-    by_name = {order.request_id: order for order in orders}
     held, covered, triggers = positions.held(orders), ZERO, set[str]()
-    for one in reported:
-        known = stored.get(one.client_order_id)
-        first = known or by_name.get(one.request_id.partition(ATTEMPT_MARK)[0])
-        if first is None:
-            continue
+    for first, known, one in own_orders(orders, reported):
         held = add(held, _not_stored(position, known, first, one))
         if first.role != OrderRole.STOP or one.state not in WORKING:
             continue
-        price = one.content.stop_price
-        if price and position.stop_price and Decimal(price) != Decimal(position.stop_price):
-            triggers.add(price)
-        else:
+        if _is_at_its_price(position, one):
             covered = add(covered, _open_size(one))
+        else:
+            triggers.add(one.content.stop_price)
     return Protection(held, _problem(position, held, covered, triggers))
+
+
+def own_orders(
+    orders: Sequence[StrategyOrder], reported: Iterable[orders_pb2.Order]
+) -> Iterator[tuple[StrategyOrder, StrategyOrder | None, orders_pb2.Order]]:
+    """The reported orders of a position. Each with its first attempt, and with what is stored of
+    itself."""
+    stored = {order.client_order_id: order for order in orders}
+    by_name = {order.request_id: order for order in orders}
+    for one in reported:
+        known = stored.get(one.client_order_id)
+        first = known or by_name.get(one.request_id.partition(ATTEMPT_MARK)[0])
+        if first is not None:
+            yield first, known, one
+
+
+def _is_at_its_price(position: Position, stop: orders_pb2.Order) -> bool:
+    """A stop of a position that trails may have moved towards the market."""
+    price = stop.content.stop_price
+    if not price or not position.stop_price:
+        return True
+    moved = subtract(Decimal(price), Decimal(position.stop_price))
+    if not position.trailing_offset:
+        return not moved
+    return moved >= ZERO if stop.content.side == types_pb2.SIDE_SELL else moved <= ZERO
 
 
 def state_of(position: Position, found: Protection, *, is_moving: bool) -> "State":

@@ -43,10 +43,13 @@ async def _report(
         size=plain(positions.held(orders)),
         stop_price=position.stop_price,
         target_price=position.target_price,
+        trailing_offset=position.trailing_offset,
+        trailed_price=position.trailed_price,
         exits=[
             risk_reports_pb2.ExitOrder(
                 client_order_id=one.client_order_id,
                 is_stop=one.role == OrderRole.STOP,
+                is_trailing=one.role == OrderRole.TRAILING_STOP,
                 state=cast("orders_pb2.OrderState.ValueType", one.state),
                 filled_size=plain(one.filled_size),
             )

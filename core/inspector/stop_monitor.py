@@ -46,6 +46,7 @@ RECONCILED = frozenset({accounts_pb2.ACCOUNT_STATE_READY, accounts_pb2.ACCOUNT_S
 
 AccountKey = tuple[str, str]
 """Venue and account."""
+WhenReported = Callable[[Position, Sequence[StrategyOrder], Iterable[orders_pb2.Order]], None]
 
 _log = telemetry.logger("inspector.unprotected")
 
@@ -94,6 +95,9 @@ class StopMonitor:
         self._alarms: dict[bytes, str] = {}
         self._states: dict[bytes, ProtectionFinding] = {}
         """What is stored of the positions."""
+        self.when_reported: WhenReported = lambda position, orders, reported: None
+        """Called with what the venue's process says of the orders of a position that trails and
+        that is not moving."""
         self._changed: set[bytes] = set()
         self._looking: set[AccountKey] = set()
         self.after_commit: Callable[[], None] = lambda: None
@@ -186,6 +190,8 @@ class StopMonitor:
             found = await self._venues.find(*account, order.client_order_id)
             if found is not None:
                 reported.append(found)
+        if watched.position.trailing_offset and not watched.is_moving:
+            self.when_reported(watched.position, watched.orders, reported)
         return protection.compare(watched.position, watched.orders, reported)
 
     async def _keep_states(

@@ -1,6 +1,6 @@
 """A strategy on one instrument: bars in, signals out. No clock, no store."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -204,13 +204,18 @@ class StrategyInstance:
         request = signals_pb2.PositionRequest(
             notional=position.notional, risk_fraction=position.risk_fraction
         )
-        stop = value(position.stop_distance)
-        target = 1.0 if position.target_distance is None else value(position.target_distance)
-        if stop is None or target is None or stop <= 0 or target <= 0:
-            return None
-        request.stop_distance = _decimal_text(stop)
-        if position.target_distance is not None:
-            request.target_distance = _decimal_text(target)
+        distances: Mapping[str, Expression | None] = {
+            "stop_distance": position.stop_distance,
+            "target_distance": position.target_distance,
+            "trailing_distance": position.trailing_distance,
+        }
+        for name, expression in distances.items():
+            if expression is None:
+                continue
+            distance = value(expression)
+            if distance is None or distance <= 0:
+                return None
+            setattr(request, name, _decimal_text(distance))
         return request
 
     def _objection(self) -> str:

@@ -81,6 +81,14 @@ class PositionSize:
     """From the entry price, in units of the price."""
     target_distance: Expression | None = None
     """From the entry price, in units of the price."""
+    trailing_distance: Expression | None = None
+    """Of a second stop from the best price since the entry, in units of the price."""
+
+    @property
+    def distances(self) -> list[Expression]:
+        """All that are asked for."""
+        found = (self.stop_distance, self.target_distance, self.trailing_distance)
+        return [one for one in found if one is not None]
 
     def __post_init__(self) -> None:
         if not self.notional and not self.risk_fraction:
@@ -182,9 +190,7 @@ class Strategy:
         for condition in self.conditions:
             if isinstance(condition, Expression):
                 yield from explained(condition)
-        for distance in (self.position.stop_distance, self.position.target_distance):
-            if distance is not None:
-                yield distance
+        yield from self.position.distances
 
 
 def explained(condition: Expression) -> list[Expression]:

@@ -39,6 +39,8 @@ def run(case: DecisionCase, found: Assessment) -> StageOutput:
     if not case.is_reduction and terms.size is not None and terms.stop is not None:
         intent.size, intent.stop_price = plain(terms.size), plain(terms.stop)
         intent.target_price = "" if terms.target is None else plain(terms.target)
+        if terms.trailing_offset is not None:
+            intent.trailing_offset = plain(terms.trailing_offset)
     return StageOutput(replace(found, intent=intent))
 
 

@@ -47,6 +47,9 @@ def _prices(case: DecisionCase, terms: OrderTerms) -> Iterator[checks_pb2.Check]
     unit = case.instrument.quote
     risk = terms.stop_distance
     yield case.check("stop_distance", bool(risk), _text(risk), "above 0", unit)
+    if case.signal.request.trailing_distance:
+        trailing = terms.trailing_offset
+        yield case.check("trailing_distance", bool(trailing), _text(trailing), "above 0", unit)
     if not case.signal.request.target_distance:
         yield note("reward_risk", "the signal asks for no take-profit")
         return

@@ -192,6 +192,16 @@ def test_stop_and_target_are_rounded_against_the_signal():
     assert (sold.stop, sold.target) == (Decimal("60310.01"), Decimal(59410))
 
 
+def test_the_distance_of_a_trailing_stop_is_rounded_up_to_the_tick():
+    request = {"notional": "1000", "stop_distance": "300", "trailing_distance": "150.001"}
+    for direction in (1, -1):
+        assert terms(request, direction=direction).trailing_offset == Decimal("150.01")
+    intent = decide(case(signal(request=request))).intent
+    assert intent.trailing_offset == "150.01"
+    del request["trailing_distance"]
+    assert decide(case(signal(request=request))).intent.trailing_offset == ""
+
+
 def test_a_stop_below_zero_and_a_target_within_the_tick_are_none():
     found = terms({"notional": "1000", "stop_distance": "60010", "target_distance": "0.001"})
     assert (found.stop, found.target) == (None, None)
@@ -205,7 +215,9 @@ NUMBERS = st.one_of(
 
 
 @given(
-    st.sampled_from(["notional", "risk_fraction", "stop_distance", "target_distance"]),
+    st.sampled_from(
+        ["notional", "risk_fraction", "stop_distance", "target_distance", "trailing_distance"]
+    ),
     NUMBERS,
     st.sampled_from(sorted(values())),
     NUMBERS,
@@ -223,13 +235,16 @@ def test_no_text_makes_an_intent_outside_of_what_was_checked(field, text, fact_i
         assert product(size, price) <= Decimal(raised.request.notional)
         assert Decimal(intent.stop_price) < price
         assert not intent.target_price or Decimal(intent.target_price) > price
+        assert not intent.trailing_offset or Decimal(intent.trailing_offset) > 0
     raised.action = CLOSE
     closed = decide(case(raised, DecisionFacts(known.values())))
     assert closed.outcome == decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
 
 
 @pytest.mark.parametrize("text", STRANGE[1:])
-@pytest.mark.parametrize("field", ["notional", "stop_distance", "target_distance"])
+@pytest.mark.parametrize(
+    "field", ["notional", "stop_distance", "target_distance", "trailing_distance"]
+)
 def test_a_request_that_is_no_amount_blocks(field, text):
     raised = signal(OPEN)
     setattr(raised.request, field, text)

@@ -28,6 +28,7 @@ from core.inspector.settings import RequestTimes
 from core.inspector.stop_monitor import StopMonitor
 from core.inspector.submission_sender import EXPIRY_MARGIN_NS, SubmissionSender
 from core.inspector.tests.lying_venue import LyingVenue
+from core.inspector.trailing_stops import TrailingStops
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
@@ -162,12 +163,14 @@ class Process:
         consumer = EventConsumer(consumption, self.database, reader, self.reasons, clock)
         ends = OrderReconciler(self.database, self.lease, rig.venue, self.reasons, clock)
         self.unprotected = StopMonitor(self.database, self.lease, rig.venue, self.reasons, clock)
+        trailing = TrailingStops(self.database, rules, approver, rig.venue)
+        self.unprotected.when_reported = trailing.look
         handler.when_changed = self.unprotected.changed
         self.unprotected.after_commit = wake
         self.limits = LimitMonitor(self.database, rules, self.lease, fences, self.reasons)
         self.limits.after_commit = wake
         tasks = (consumer.run, self.sender.run, self.closer.run)
-        tasks += (ends.run, fences.run, self.unprotected.run, self.limits.run)
+        tasks += (ends.run, fences.run, self.unprotected.run, self.limits.run, trailing.run)
         tasks += (expiry.run,)
 
         async def begin():

@@ -1,15 +1,16 @@
 """One order in memory: what was requested, what the venue reported, and its fills."""
 
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from msgspec import structs
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.accounting import amounts
-from kit.accounting.amounts import ZERO
+from kit.accounting.amounts import EXACT, ZERO
 from kit.accounting.average_prices import average_price, fill_weight
 from kit.accounting.instruments import is_inverse
+from kit.accounting.stop_triggers import trailing_price
 from kit.base.request_budget import Priority
 from kit.execution.contract import (
     OrderKey,
@@ -138,6 +139,14 @@ class Order:
     @property
     def stop_price(self) -> Decimal | None:
         return self.request.stop_price
+
+    @property
+    def trailing_price(self) -> Decimal | None:
+        """The trigger price of a trailing stop that is held here; None before the first price."""
+        if self.best_price is None or self.trailing_offset is None:
+            return None
+        with localcontext(EXACT):
+            return trailing_price(self.best_price, self.trailing_offset, self.buys)
 
     @property
     def trailing_offset(self) -> Decimal | None:

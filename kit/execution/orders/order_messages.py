@@ -37,6 +37,7 @@ def order_message(order: Order) -> orders_pb2.Order:
         updated_time_ns=order.updated_time_ns,
         size_unit=_size_unit(order.symbol, order.find_instrument),
         cancel_requested_by=order.cancel_requested_by,
+        trigger_price=_text(order.trailing_price) if order.held_here else "",
     )
 
 

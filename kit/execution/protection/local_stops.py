@@ -10,12 +10,11 @@ it is their turn.
 
 import asyncio
 from collections.abc import Callable, Collection
-from decimal import Decimal, localcontext
+from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.accounting.amounts import EXACT, ZERO
-from kit.accounting.stop_triggers import best_price, is_triggered, trailing_price, triggers_on_rise
+from kit.accounting.stop_triggers import best_price, is_triggered, triggers_on_rise
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import StoreUnavailable, VenuemeshError
@@ -215,9 +214,7 @@ class LocalStopOrders:
 
 def _is_reached(order: Order, price: Decimal) -> bool:
     if order.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:
-        best = order.best_price if order.best_price is not None else price
-        with localcontext(EXACT):
-            stop = trailing_price(best, order.trailing_offset or ZERO, order.buys)
+        stop = order.trailing_price if order.trailing_price is not None else price
     elif order.type == orders_pb2.ORDER_TYPE_LIMIT:
         # A limit order that waits for its turn in a group: it would be filled at its price.
         stop = order.price if order.price is not None else price

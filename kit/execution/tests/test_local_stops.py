@@ -113,15 +113,19 @@ def test_trailing_stop_follows_the_best_price(side, keeps, wakes):
         found.prices.trade(*keeps)
         await found.let_pass(5)
         assert not found.venue.sends
+        assert order_message(order).trigger_price == wakes
         found.crash()
         found.start()
         await found.ready()
+        order = found.account.state.index.open[order.key]
+        assert order_message(order).trigger_price == wakes
         found.prices.trade(keeps[-1])
         await found.let_pass(2)
         assert not found.venue.sends
         found.prices.trade(wakes)
         await found.let_pass(2)
         assert found.venue.sends == {order.key: 1}
+        assert order_message(order).trigger_price == ""
 
     run(scenario())
 

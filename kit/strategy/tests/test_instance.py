@@ -124,11 +124,20 @@ UNKNOWN = previous(close, 50)
             )
         },
         {"position": PositionSize(notional="25", stop_distance=close - 1000)},
+        {"position": PositionSize(notional="25", stop_distance=close, trailing_distance=UNKNOWN)},
     ],
 )
 def test_what_is_not_known_raises_no_signal(changes):
     assert signals(instance(strategy(**changes)), wave(16)) == []
     assert signals(instance(strategy()), wave(16))
+
+
+def test_signal_asks_for_the_distances_of_the_strategy_only():
+    size = PositionSize(notional="25", stop_distance=close * 2, trailing_distance=close * 0.5)
+    (raised, *_) = signals(instance(strategy(position=size)), wave(16))
+    request = raised.request
+    assert float(request.stop_distance) == 4 * float(request.trailing_distance) > 0
+    assert request.target_distance == ""
 
 
 def test_a_smaller_quorum_lets_the_others_speak():

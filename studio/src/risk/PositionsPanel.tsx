@@ -63,6 +63,7 @@ interface PositionRowProps {
 
 function PositionRow({ row, problem }: PositionRowProps) {
   const { strategy, venue, account, symbol, size, stopPrice, targetPrice, state } = row;
+  const { trailingOffset, trailedPrice } = row;
   return (
     <tr data-testid="protection-row" data-tone={protectionTone(state)}>
       <th scope="row">{strategy}</th>
@@ -77,6 +78,12 @@ function PositionRow({ row, problem }: PositionRowProps) {
       </td>
       <td className="number">
         {stopPrice === "" ? <span className="faint">none</span> : <Amount text={stopPrice} />}
+        {trailingOffset !== "" && (
+          <span className="faint" title={`trails at a distance of ${trailingOffset}`}>
+            {" "}
+            trails {trailedPrice !== "" && <Amount text={trailedPrice} />}
+          </span>
+        )}
       </td>
       <td className="number">
         {targetPrice === "" ? <span className="faint">none</span> : <Amount text={targetPrice} />}

@@ -12,6 +12,7 @@ function position(state: ProtectionState) {
   const exits = [
     { isStop: true, state: OrderState.OPEN },
     { isStop: false, state: OrderState.UNSPECIFIED },
+    { isStop: false, isTrailing: true, state: OrderState.OPEN },
   ];
   return create(PositionProtectionSchema, { state, exits });
 }
@@ -29,7 +30,7 @@ test("only a stop that the venue has is good", () => {
   );
   expect(good).toEqual([ProtectionState.PROTECTED]);
   expect(exitsText(position(ProtectionState.PROTECTED))).toBe(
-    "stop open, take-profit not confirmed",
+    "stop open, take-profit not confirmed, trailing stop open",
   );
 });
 

@@ -40,9 +40,9 @@ export function countUnprotected(found: readonly PositionProtection[]): number {
 /** The exits with their states: "stop open, take-profit open"; empty without any. */
 export function exitsText({ exits }: PositionProtection): string {
   return exits
-    .map(({ isStop, state }) => {
+    .map(({ isStop, isTrailing, state }) => {
       const words = enumText(OrderState, state) || "not confirmed";
-      return `${isStop ? "stop" : "take-profit"} ${words}`;
+      return `${isStop ? "stop" : isTrailing ? "trailing stop" : "take-profit"} ${words}`;
     })
     .join(", ");
 }

@@ -330,9 +330,12 @@ type ExecutionIntent struct {
 	// From 0 to 1.
 	Conviction float64 `protobuf:"fixed64,15,opt,name=conviction,proto3" json:"conviction,omitempty"`
 	// Why, in the order of their weight.
-	Reasons       []string `protobuf:"bytes,16,rep,name=reasons,proto3" json:"reasons,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reasons []string `protobuf:"bytes,16,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// Distance of a second stop from the best price since the entry, in units of the price. Empty:
+	// none.
+	TrailingOffset string `protobuf:"bytes,17,opt,name=trailing_offset,json=trailingOffset,proto3" json:"trailing_offset,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ExecutionIntent) Reset() {
@@ -477,6 +480,13 @@ func (x *ExecutionIntent) GetReasons() []string {
 	return nil
 }
 
+func (x *ExecutionIntent) GetTrailingOffset() string {
+	if x != nil {
+		return x.TrailingOffset
+	}
+	return ""
+}
+
 // A signal was decided on.
 type DecisionMade struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -563,7 +573,7 @@ const file_venuemesh_events_v1_decisions_proto_rawDesc = "" +
 	"\afact_id\x18\x01 \x01(\tR\x06factId\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\x12\x12\n" +
 	"\x04unit\x18\x03 \x01(\tR\x04unit\x12\x17\n" +
-	"\atime_ns\x18\x04 \x01(\x10R\x06timeNs\"\xb8\x04\n" +
+	"\atime_ns\x18\x04 \x01(\x10R\x06timeNs\"\xe1\x04\n" +
 	"\x0fExecutionIntent\x12\x1a\n" +
 	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12\x14\n" +
 	"\x05venue\x18\x02 \x01(\tR\x05venue\x12\x18\n" +
@@ -584,7 +594,8 @@ const file_venuemesh_events_v1_decisions_proto_rawDesc = "" +
 	"\n" +
 	"conviction\x18\x0f \x01(\x01R\n" +
 	"conviction\x12\x18\n" +
-	"\areasons\x18\x10 \x03(\tR\areasons\"\xf7\x01\n" +
+	"\areasons\x18\x10 \x03(\tR\areasons\x12'\n" +
+	"\x0ftrailing_offset\x18\x11 \x01(\tR\x0etrailingOffset\"\xf7\x01\n" +
 	"\fDecisionMade\x12>\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2$.venuemesh.events.v1.DecisionOutcomeR\aoutcome\x12<\n" +
 	"\x06intent\x18\x02 \x01(\v2$.venuemesh.events.v1.ExecutionIntentR\x06intent\x128\n" +

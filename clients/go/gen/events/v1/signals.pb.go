@@ -291,8 +291,10 @@ type PositionRequest struct {
 	TargetDistance string `protobuf:"bytes,4,opt,name=target_distance,json=targetDistance,proto3" json:"target_distance,omitempty"`
 	// Part of the position to close with POSITION_ACTION_REDUCE, above 0 and below 1.
 	ReduceFraction string `protobuf:"bytes,5,opt,name=reduce_fraction,json=reduceFraction,proto3" json:"reduce_fraction,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Distance of a second stop from the best price since the entry, in units of the price.
+	TrailingDistance string `protobuf:"bytes,6,opt,name=trailing_distance,json=trailingDistance,proto3" json:"trailing_distance,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *PositionRequest) Reset() {
@@ -356,6 +358,13 @@ func (x *PositionRequest) GetTargetDistance() string {
 func (x *PositionRequest) GetReduceFraction() string {
 	if x != nil {
 		return x.ReduceFraction
+	}
+	return ""
+}
+
+func (x *PositionRequest) GetTrailingDistance() string {
+	if x != nil {
+		return x.TrailingDistance
 	}
 	return ""
 }
@@ -641,13 +650,14 @@ const file_venuemesh_events_v1_signals_proto_rawDesc = "" +
 	"\x05score\x18\x03 \x01(\x01H\x00R\x05score\x88\x01\x01\x12\x17\n" +
 	"\ais_veto\x18\x04 \x01(\bR\x06isVeto\x129\n" +
 	"\x06values\x18\x05 \x03(\v2!.venuemesh.events.v1.FeatureValueR\x06valuesB\b\n" +
-	"\x06_score\"\xc9\x01\n" +
+	"\x06_score\"\xf6\x01\n" +
 	"\x0fPositionRequest\x12\x1a\n" +
 	"\bnotional\x18\x01 \x01(\tR\bnotional\x12#\n" +
 	"\rrisk_fraction\x18\x02 \x01(\tR\friskFraction\x12#\n" +
 	"\rstop_distance\x18\x03 \x01(\tR\fstopDistance\x12'\n" +
 	"\x0ftarget_distance\x18\x04 \x01(\tR\x0etargetDistance\x12'\n" +
-	"\x0freduce_fraction\x18\x05 \x01(\tR\x0ereduceFraction\"\xc4\x04\n" +
+	"\x0freduce_fraction\x18\x05 \x01(\tR\x0ereduceFraction\x12+\n" +
+	"\x11trailing_distance\x18\x06 \x01(\tR\x10trailingDistance\"\xc4\x04\n" +
 	"\fSignalRaised\x12\x1a\n" +
 	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12)\n" +
 	"\x10strategy_version\x18\x02 \x01(\tR\x0fstrategyVersion\x12\x14\n" +

@@ -801,12 +801,14 @@ type ExitOrder struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The client order id.
 	ClientOrderId string `protobuf:"bytes,1,opt,name=client_order_id,json=clientOrderId,proto3" json:"client_order_id,omitempty"`
-	// Whether it limits the loss; otherwise it takes the profit.
+	// Whether it is the stop at stop_price.
 	IsStop bool `protobuf:"varint,2,opt,name=is_stop,json=isStop,proto3" json:"is_stop,omitempty"`
 	// Its newest known state. Not set: the venue's process has not confirmed it yet.
 	State v11.OrderState `protobuf:"varint,3,opt,name=state,proto3,enum=venuemesh.tradeflow.v1.OrderState" json:"state,omitempty"`
 	// What it has filled. Decimal text.
-	FilledSize    string `protobuf:"bytes,4,opt,name=filled_size,json=filledSize,proto3" json:"filled_size,omitempty"`
+	FilledSize string `protobuf:"bytes,4,opt,name=filled_size,json=filledSize,proto3" json:"filled_size,omitempty"`
+	// Whether it is a stop that follows the best price.
+	IsTrailing    bool `protobuf:"varint,5,opt,name=is_trailing,json=isTrailing,proto3" json:"is_trailing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -869,6 +871,13 @@ func (x *ExitOrder) GetFilledSize() string {
 	return ""
 }
 
+func (x *ExitOrder) GetIsTrailing() bool {
+	if x != nil {
+		return x.IsTrailing
+	}
+	return false
+}
+
 // An open position of a strategy, and its stop.
 type PositionProtection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -897,7 +906,12 @@ type PositionProtection struct {
 	Problem string `protobuf:"bytes,11,opt,name=problem,proto3" json:"problem,omitempty"`
 	// Since when state, problem and size are as they are, ns since the Unix epoch. 0: it was not
 	// looked at yet.
-	SinceTimeNs   int64 `protobuf:"fixed64,12,opt,name=since_time_ns,json=sinceTimeNs,proto3" json:"since_time_ns,omitempty"`
+	SinceTimeNs int64 `protobuf:"fixed64,12,opt,name=since_time_ns,json=sinceTimeNs,proto3" json:"since_time_ns,omitempty"`
+	// Distance of the stop that follows the best price. Decimal text. Empty: it has none.
+	TrailingOffset string `protobuf:"bytes,13,opt,name=trailing_offset,json=trailingOffset,proto3" json:"trailing_offset,omitempty"`
+	// Price that this stop has come to, to a tenth of the distance. Decimal text. Empty: it has not
+	// moved yet.
+	TrailedPrice  string `protobuf:"bytes,14,opt,name=trailed_price,json=trailedPrice,proto3" json:"trailed_price,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1014,6 +1028,20 @@ func (x *PositionProtection) GetSinceTimeNs() int64 {
 		return x.SinceTimeNs
 	}
 	return 0
+}
+
+func (x *PositionProtection) GetTrailingOffset() string {
+	if x != nil {
+		return x.TrailingOffset
+	}
+	return ""
+}
+
+func (x *PositionProtection) GetTrailedPrice() string {
+	if x != nil {
+		return x.TrailedPrice
+	}
+	return ""
 }
 
 // Request of ListProtections.
@@ -1692,13 +1720,15 @@ const file_venuemesh_inspector_v1_risk_reports_proto_rawDesc = "" +
 	"\texposures\x18\x01 \x03(\v2$.venuemesh.inspector.v1.OpenExposureR\texposures\x127\n" +
 	"\x04sums\x18\x02 \x03(\v2#.venuemesh.inspector.v1.ExposureSumR\x04sums\x12\x1a\n" +
 	"\bcurrency\x18\x03 \x01(\tR\bcurrency\x12&\n" +
-	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\"\xa7\x01\n" +
+	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\"\xc8\x01\n" +
 	"\tExitOrder\x12&\n" +
 	"\x0fclient_order_id\x18\x01 \x01(\tR\rclientOrderId\x12\x17\n" +
 	"\ais_stop\x18\x02 \x01(\bR\x06isStop\x128\n" +
 	"\x05state\x18\x03 \x01(\x0e2\".venuemesh.tradeflow.v1.OrderStateR\x05state\x12\x1f\n" +
 	"\vfilled_size\x18\x04 \x01(\tR\n" +
-	"filledSize\"\xa7\x03\n" +
+	"filledSize\x12\x1f\n" +
+	"\vis_trailing\x18\x05 \x01(\bR\n" +
+	"isTrailing\"\xf5\x03\n" +
 	"\x12PositionProtection\x12!\n" +
 	"\flifecycle_id\x18\x01 \x01(\fR\vlifecycleId\x12\x1a\n" +
 	"\bstrategy\x18\x02 \x01(\tR\bstrategy\x12\x14\n" +
@@ -1713,7 +1743,9 @@ const file_venuemesh_inspector_v1_risk_reports_proto_rawDesc = "" +
 	"\x05exits\x18\n" +
 	" \x03(\v2!.venuemesh.inspector.v1.ExitOrderR\x05exits\x12\x18\n" +
 	"\aproblem\x18\v \x01(\tR\aproblem\x12\"\n" +
-	"\rsince_time_ns\x18\f \x01(\x10R\vsinceTimeNs\"h\n" +
+	"\rsince_time_ns\x18\f \x01(\x10R\vsinceTimeNs\x12'\n" +
+	"\x0ftrailing_offset\x18\r \x01(\tR\x0etrailingOffset\x12#\n" +
+	"\rtrailed_price\x18\x0e \x01(\tR\ftrailedPrice\"h\n" +
 	"\x16ListProtectionsRequest\x12%\n" +
 	"\tpage_size\x18\x01 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
 	"\n" +

@@ -882,8 +882,11 @@ type Order struct {
 	// Who asked first for its cancel: the caller, and of a protective order by which right, for
 	// example "ann, role operator" or "bot, key desk". Empty if nobody did, or the process itself.
 	CancelRequestedBy string `protobuf:"bytes,16,opt,name=cancel_requested_by,json=cancelRequestedBy,proto3" json:"cancel_requested_by,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Price at which a trailing stop that is held here triggers now. Decimal text. Empty: no price
+	// was seen yet, and of all other orders.
+	TriggerPrice  string `protobuf:"bytes,17,opt,name=trigger_price,json=triggerPrice,proto3" json:"trigger_price,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Order) Reset() {
@@ -1024,6 +1027,13 @@ func (x *Order) GetSizeUnit() string {
 func (x *Order) GetCancelRequestedBy() string {
 	if x != nil {
 		return x.CancelRequestedBy
+	}
+	return ""
+}
+
+func (x *Order) GetTriggerPrice() string {
+	if x != nil {
+		return x.TriggerPrice
 	}
 	return ""
 }
@@ -1396,7 +1406,7 @@ const file_venuemesh_tradeflow_v1_orders_proto_rawDesc = "" +
 	"\x15self_trade_prevention\x18\x0f \x01(\x0e2+.venuemesh.tradeflow.v1.SelfTradePreventionR\x13selfTradePrevention\"3\n" +
 	"\x03Fee\x12\x14\n" +
 	"\x05asset\x18\x01 \x01(\tR\x05asset\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\tR\x06amount\"\x9e\x05\n" +
+	"\x06amount\x18\x02 \x01(\tR\x06amount\"\xc3\x05\n" +
 	"\x05Order\x12>\n" +
 	"\acontent\x18\x01 \x01(\v2$.venuemesh.tradeflow.v1.OrderContentR\acontent\x12\x1d\n" +
 	"\n" +
@@ -1416,7 +1426,8 @@ const file_venuemesh_tradeflow_v1_orders_proto_rawDesc = "" +
 	"\x0fcreated_time_ns\x18\r \x01(\x10R\rcreatedTimeNs\x12&\n" +
 	"\x0fupdated_time_ns\x18\x0e \x01(\x10R\rupdatedTimeNs\x12\x1b\n" +
 	"\tsize_unit\x18\x0f \x01(\tR\bsizeUnit\x12.\n" +
-	"\x13cancel_requested_by\x18\x10 \x01(\tR\x11cancelRequestedBy\"\xdb\x04\n" +
+	"\x13cancel_requested_by\x18\x10 \x01(\tR\x11cancelRequestedBy\x12#\n" +
+	"\rtrigger_price\x18\x11 \x01(\tR\ftriggerPrice\"\xdb\x04\n" +
 	"\x04Fill\x12\x14\n" +
 	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x16\n" +

@@ -1,0 +1,155 @@
+"""Moves the stops of positions that trail, without ever taking one away.
+
+A second stop of such a position follows the best price in the venue's process, at the distance that
+the strategy has asked for. What works without that process is the first stop: it is amended to the
+price at which the second one triggers, where the venue amends stops. Elsewhere it stays where it
+is. The price is stored, so that later exits of the position begin there.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+
+from core.inspector import exit_prices, protection
+from core.inspector.approvals import Approver
+from core.inspector.positions import OrderRole, Position, StrategyOrder
+from core.inspector.risk_rules import RiskRules
+from core.inspector.transactions import exclusive_transaction
+from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
+from kit.accounting.amounts import product, subtract
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.database import Database
+from kit.base.errors import NotSupported, StoreUnavailable
+from kit.execution.request_ids import lifecycle_request_id
+
+STEP = Decimal("0.1")
+"""The part of the distance by which a stop moves at least: each move is a request to the venue."""
+
+_log = telemetry.logger("inspector.trailing")
+
+
+@dataclass(frozen=True, slots=True)
+class StopMove:
+    """What is to change of a position's stop."""
+
+    position: Position
+    price: str
+    stop: orders_pb2.Order | None
+    """The stop to amend; None: the price is stored only."""
+
+
+class TrailingStops:
+    """Moves stops while its process has the lease."""
+
+    def __init__(
+        self, database: Database, rules: RiskRules, approver: Approver, venues: VenueOrders
+    ) -> None:
+        self._database = database
+        self._rules = rules
+        self._approver = approver
+        self._venues = venues
+        self._wanted: dict[bytes, StopMove] = {}
+        self._moving: set[bytes] = set()
+        self._refused: dict[str, str] = {}
+        """By client order id, the price to which a stop could not be amended; "": to none."""
+        self._wake = asyncio.Event()
+
+    def look(
+        self,
+        position: Position,
+        orders: Sequence[StrategyOrder],
+        reported: Iterable[orders_pb2.Order],
+    ) -> None:
+        """Take what the venue's process says of the orders of a position that is not moving."""
+        move = self._move(position, orders, reported)
+        if move is not None:
+            self._wanted[position.position_id] = move
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Move until cancelled. Raises LeaseLost."""
+        for one in (self._wanted, self._moving, self._refused):
+            one.clear()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                for position_id in self._wanted.keys() - self._moving:
+                    self._moving.add(position_id)
+                    group.create_task(self._act(self._wanted.pop(position_id)))
+
+    def _move(
+        self,
+        position: Position,
+        orders: Sequence[StrategyOrder],
+        reported: Iterable[orders_pb2.Order],
+    ) -> StopMove | None:
+        """None: nothing is to change."""
+        found: dict[OrderRole, orders_pb2.Order] = {}
+        for first, _, one in protection.own_orders(orders, reported):
+            if first.is_exit and one.state in protection.WORKING:
+                found[first.role] = one
+        trailing, stop = found.get(OrderRole.TRAILING_STOP), found.get(OrderRole.STOP)
+        if trailing is None or not trailing.trigger_price:
+            return None
+        if stop is not None and not self._may_amend(stop, trailing):
+            stop = None
+        sells = trailing.content.side == types_pb2.SIDE_SELL
+        if stop is None and not _has_passed(trailing, exit_prices.next_stop(position, sells=sells)):
+            return None
+        return StopMove(position, trailing.trigger_price, stop)
+
+    def _may_amend(self, stop: orders_pb2.Order, trailing: orders_pb2.Order) -> bool:
+        refused = self._refused.get(stop.client_order_id)
+        if refused is not None and (not refused or not _has_passed(trailing, refused)):
+            return False
+        return _has_passed(trailing, stop.content.stop_price)
+
+    async def _act(self, move: StopMove) -> None:
+        try:
+            if move.stop is not None:
+                await self._amend(move.position, move.stop, move.price)
+            async with exclusive_transaction(self._database, self._approver.lease) as connection:
+                await exit_prices.trail(connection, move.position.position_id, move.price)
+        except StoreUnavailable as error:
+            # The next look finds the same.
+            _log.info("price not stored", extra={"detail": error.message})
+        finally:
+            self._moving.discard(move.position.position_id)
+
+    async def _amend(self, position: Position, stop: orders_pb2.Order, price: str) -> None:
+        """Amend once. If the answer is lost, the next look shows whether it was done."""
+        content = orders_pb2.OrderContent()
+        content.CopyFrom(stop.content)
+        content.stop_price = price
+        now_ns = self._rules.clock.time_ns()
+        # Numbers of orders are small: no other request of the lifecycle has this one.
+        number = now_ns // NANOSECONDS_PER_MILLISECOND
+        (approved,) = self._approver.approve(
+            [content],
+            [lifecycle_request_id(position.position_id, number)],
+            now_ns + self._rules.approval_ns,
+            signed_pb2.OPERATION_AMEND,
+            stop.client_order_id,
+        )
+        extra = {"position": position.position_id.hex(), "stop_price": price}
+        try:
+            await self._venues.amend(approved)
+        except CallRefused as refused:
+            is_never = refused.reason == NotSupported.reason
+            self._refused[stop.client_order_id] = "" if is_never else price
+            _log.info("stop not moved", extra={**extra, "detail": str(refused)})
+        except NoAnswer as error:
+            _log.info("stop perhaps moved", extra={**extra, "detail": str(error)})
+
+
+def _has_passed(trailing: orders_pb2.Order, price: str) -> bool:
+    """Whether a trailing stop triggers by a step nearer to the market than at a price."""
+    step = product(Decimal(trailing.content.trailing_offset), STEP)
+    change = subtract(Decimal(trailing.trigger_price), Decimal(price))
+    return (change if trailing.content.side == types_pb2.SIDE_SELL else -change) >= step
