@@ -58,7 +58,12 @@ async def run(settings: AdvisorSettings, events: EventsSettings, mesh: MeshSetti
     handler = SignalHandler(collect, rules, metrics, relay.wake, clock)
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = Consumption(
-        SERVICE, (SIGNALS,), handler.handle, handler.committed, prepare=handler.prepare
+        SERVICE,
+        (SIGNALS,),
+        handler.handle,
+        handler.committed,
+        prepare=handler.prepare,
+        send=handler.send,
     )
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
 

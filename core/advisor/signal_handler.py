@@ -10,7 +10,7 @@ from core.advisor.facts import DecisionFacts
 from core.advisor.metrics import AdvisorMetrics
 from core.advisor.settings import DecisionRules
 from kit.base.clock import Clock
-from kit.base.database import Connection
+from kit.base.database import Answer, Connection
 from kit.events import event_log
 from kit.events.logged_events import LoggedEvent
 from kit.events.streams import EventStream
@@ -44,6 +44,7 @@ class SignalHandler:
         self._clock = clock
         self._made: list[event_pb2.Event] = []
         """For the next transaction, or the one that runs."""
+        self._stored: Answer[dict[bytes, event_pb2.Event]]
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> None:
         """Collect the facts about each signal and decide, before the transaction."""
@@ -55,10 +56,15 @@ class SignalHandler:
             for signal, known in zip(signals, facts, strict=True)
         ]
 
+    async def send(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
+        """Send the first statement of ``handle``."""
+        ids = [one.event_id for one in self._made]
+        self._stored = await event_log.send_stored(connection, ids)
+
     async def handle(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
         """Store a decision on each signal without one."""
         # A backup may have restored the positions without the decisions, or the reverse.
-        stored = await event_log.stored(connection, [one.event_id for one in self._made])
+        stored = await self._stored()
         self._made = [one for one in self._made if one.event_id not in stored]
         await event_log.append(connection, DECISIONS, self._made, self._clock.time_ns())
 

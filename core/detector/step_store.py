@@ -63,12 +63,12 @@ class StepStore:
             raise _unavailable(error) from error
 
     async def _read(self, keys: Sequence[InstanceKey]) -> Sequence[Decimal]:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             return await store.positions(connection, keys)
 
     async def _write(self, steps: Sequence[Step]) -> Sequence[None]:
         stored_time_ns = self._clock.time_ns()
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(pipelined=True) as connection:
             await self._ownership.hold(connection, [step.move.key for step in steps])
             await store.save(connection, [step.move for step in steps])
             for step in steps:

@@ -14,7 +14,10 @@ _LOAD = (
     "SELECT version, open_time_ns, revision, state FROM detector_instances"
     " WHERE (strategy, venue, symbol) = (%s, %s, %s)"
 )
-_BEGIN = "INSERT INTO detector_instances VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+_BEGIN = (
+    "INSERT INTO detector_instances VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+    " RETURNING strategy"
+)
 _MOVE = """
 UPDATE detector_instances AS old
 SET version = new.version, open_time_ns = new.open_time_ns, revision = new.revision,
@@ -27,6 +30,7 @@ FROM unnest(
 )
 WHERE (old.strategy, old.venue, old.symbol) = (new.strategy, new.venue, new.symbol)
     AND (old.version, old.open_time_ns) = (new.before_version, new.before_ns)
+RETURNING old.strategy
 """
 _POSITIONS = """
 SELECT strategy, venue, symbol, size FROM detector_positions
@@ -82,11 +86,12 @@ async def save(connection: Connection, moves: Sequence[InstanceUpdate]) -> None:
             changed.append([*key, now.version, now.open_time_ns, now.revision, now.state, *last])
             continue
         values = now.version, now.open_time_ns, now.revision, now.state
-        _require(1, (await connection.execute(_BEGIN, [*key, *values])).rowcount, [key])
+        begun = await connection.execute(_BEGIN, [*key, *values])
+        _require(1, len(await begun.fetchall()), [key])
     if changed:
         columns = [list(column) for column in zip(*changed, strict=True)]
-        moved = (await connection.execute(_MOVE, columns)).rowcount
-        _require(len(changed), moved, [move.key for move in moves])
+        moved = await (await connection.execute(_MOVE, columns)).fetchall()
+        _require(len(changed), len(moved), [move.key for move in moves])
 
 
 def _require(wanted: int, moved: int, keys: Sequence[InstanceKey]) -> None:

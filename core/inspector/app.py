@@ -99,7 +99,9 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     handler = EventHandler(lease, DecisionHandler(rules, opener), clock)
     handler.when_changed = unprotected.changed
     reader = EventReader(database, redis, degraded_reasons, clock)
-    consumption = Consumption(SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare)
+    consumption = Consumption(
+        SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare, send=handler.send
+    )
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
     ends = OrderReconciler(database, lease, venues, degraded_reasons, clock)
     heartbeats = HeartbeatSender(approver, venues, degraded_reasons, clock)

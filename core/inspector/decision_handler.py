@@ -8,7 +8,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2, signals_pb2
 
 from core.inspector import positions, reduction_queue
-from core.inspector.position_opener import PositionOpener
+from core.inspector.position_opener import OpeningReads, PositionOpener
 from core.inspector.position_updates import WHOLE
 from core.inspector.positions import Position
 from core.inspector.reduction_queue import ReductionRequest
@@ -36,28 +36,39 @@ class DecisionHandler:
 
     async def prepare(self, events: Sequence[event_pb2.Event]) -> None:
         """Request the instruments of positions that these decisions may open."""
-        intents = [event.decision_made.intent for event in events if _is_issued(event)]
-        wanted = {
-            (intent.venue, intent.symbol)
-            for intent in intents
-            if intent.action not in (CLOSE, REDUCE)
-        }
+        intents = [event.decision_made.intent for event in events if _may_open(event)]
+        wanted = {(intent.venue, intent.symbol) for intent in intents}
         found = await asyncio.gather(*(self._rules.instrument(*one) for one in wanted))
         self._instruments = dict(zip(wanted, found, strict=True))
 
-    async def handle(self, connection: Connection, event: event_pb2.Event) -> list[event_pb2.Event]:
+    async def send_reads(
+        self, connection: Connection, event: event_pb2.Event
+    ) -> OpeningReads | None:
+        """Send what the verdict on a decision that may open a position needs, without waiting; None
+        for another event."""
+        if not _may_open(event):
+            return None
+        return await self._opener.send_reads(connection, event, self._instrument(event))
+
+    async def handle(
+        self, connection: Connection, event: event_pb2.Event, reads: OpeningReads | None
+    ) -> list[event_pb2.Event]:
         """The events that follow from a decision."""
         if not _is_issued(event):
             return []
         intent = event.decision_made.intent
-        position = await positions.find_open(
-            connection, intent.strategy, intent.venue, intent.account, intent.symbol
-        )
-        is_flip = intent.action == FLIP and position is not None
-        if is_flip or intent.action in (CLOSE, REDUCE):
+        if reads is None:
+            position = await positions.find_open(
+                connection, intent.strategy, intent.venue, intent.account, intent.symbol
+            )
             return [await self._reduce(connection, event, position)]
-        instrument = self._instruments[intent.venue, intent.symbol]
-        return [await self._opener.open(connection, event, instrument)]
+        if intent.action == FLIP and (position := await reads.held()) is not None:
+            return [await self._reduce(connection, event, position)]
+        return [await self._opener.open(connection, event, self._instrument(event), reads)]
+
+    def _instrument(self, event: event_pb2.Event) -> types_pb2.Instrument | None:
+        intent = event.decision_made.intent
+        return self._instruments[intent.venue, intent.symbol]
 
     async def _reduce(
         self, connection: Connection, event: event_pb2.Event, position: Position | None
@@ -80,6 +91,10 @@ class DecisionHandler:
 
 def _is_issued(event: event_pb2.Event) -> bool:
     return event.decision_made.outcome == INTENT_ISSUED
+
+
+def _may_open(event: event_pb2.Event) -> bool:
+    return _is_issued(event) and event.decision_made.intent.action not in (CLOSE, REDUCE)
 
 
 def _is_wanted_already(intent: decisions_pb2.ExecutionIntent, position: Position) -> bool:

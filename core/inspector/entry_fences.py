@@ -17,7 +17,7 @@ from core.inspector.transactions import exclusive_transaction
 from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.database import POSTGRESQL, Connection, Database
+from kit.base.database import POSTGRESQL, Answer, Connection, Database, send
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 
@@ -55,11 +55,9 @@ class EntryFence(NamedTuple):
         return f"{self.venue}/{self.account}"
 
 
-async def next_number(connection: Connection) -> int:
-    """The number for approvals of entries in this transaction."""
-    row = await (await connection.execute(_NEXT)).fetchone()
-    assert row is not None
-    return int(row[0])
+async def send_next_number(connection: Connection) -> Answer[int]:
+    """Read the number for approvals of entries in this transaction."""
+    return await send(connection, _NEXT, [], lambda rows: int(rows[0][0]))
 
 
 async def create(connection: Connection, scope: str) -> list[EntryFence]:

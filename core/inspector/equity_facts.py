@@ -1,6 +1,6 @@
 """Collects balances, positions, profit and high-water marks, in the transaction of a verdict."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +9,7 @@ from venuemesh.ledger.v1 import postings_pb2
 from core.inspector import equity_marks
 from kit.accounting.amounts import plain, product
 from kit.accounting.money import ATOM
-from kit.base.database import Connection
+from kit.base.database import Answer, Connection, send
 from kit.risk.facts import Balance, Holding, ReferencePrice, Result
 
 REALIZED = postings_pb2.ACCOUNT_CODE_REALIZED_PROFIT
@@ -57,32 +57,39 @@ def mark(price: FindPrice, venue: str, symbol: str) -> Decimal | None:
     return None if found is None else found.middle
 
 
-async def gather(connection: Connection, price: FindPrice) -> Mapping[str, Any]:
-    """Fields of RiskFacts, by name, as the ledger has booked them."""
-    balances = await (await connection.execute(_BALANCES, [OWNED, POSITION])).fetchall()
-    booked = await (await connection.execute(_BOOKED, [RESULTS])).fetchall()
-    return {
-        "holdings": await _holdings(connection, price),
-        "balances": tuple(
-            Balance(venue=venue, account=account, asset=asset, amount=_amount(atoms))
-            for venue, account, asset, atoms in balances
-        ),
-        "booked": tuple(
-            Result(
-                venue=venue,
-                account=account,
-                strategy=strategy,
-                asset=asset,
-                profit=_amount(atoms),
-            )
-            for venue, account, strategy, asset, atoms in booked
-        ),
-        "marks": await equity_marks.load(connection),
-    }
+async def send_reads(connection: Connection, price: FindPrice) -> Answer[Mapping[str, Any]]:
+    """Read fields of RiskFacts, by name, as the ledger has booked them."""
+    holdings = await send(connection, _HOLDINGS, [], lambda rows: _holdings(rows, price))
+    balances = await send(connection, _BALANCES, [OWNED, POSITION], _balances)
+    booked = await send(connection, _BOOKED, [RESULTS], _booked)
+    marks = await equity_marks.send_load(connection)
+
+    async def answer() -> Mapping[str, Any]:
+        return {
+            "holdings": await holdings(),
+            "balances": await balances(),
+            "booked": await booked(),
+            "marks": await marks(),
+        }
+
+    return answer
 
 
-async def _holdings(connection: Connection, price: FindPrice) -> tuple[Holding, ...]:
-    rows = await (await connection.execute(_HOLDINGS)).fetchall()
+def _balances(rows: Sequence[Any]) -> tuple[Balance, ...]:
+    return tuple(
+        Balance(venue=venue, account=account, asset=asset, amount=_amount(atoms))
+        for venue, account, asset, atoms in rows
+    )
+
+
+def _booked(rows: Sequence[Any]) -> tuple[Result, ...]:
+    return tuple(
+        Result(venue=venue, account=account, strategy=strategy, asset=asset, profit=_amount(atoms))
+        for venue, account, strategy, asset, atoms in rows
+    )
+
+
+def _holdings(rows: Sequence[Any], price: FindPrice) -> tuple[Holding, ...]:
     return tuple(
         Holding(
             venue=venue,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from kit.accounting.amounts import add, subtract
-from kit.base.database import Connection
+from kit.base.database import Answer, Connection, send
 
 _LOAD = "SELECT scope, highest, profit, valuation FROM inspector_equity_marks ORDER BY scope"
 _KEEP = (
@@ -15,10 +15,11 @@ _KEEP = (
 _BEGIN_AGAIN = "UPDATE inspector_equity_marks SET highest = profit WHERE scope = %s"
 
 
-async def load(connection: Connection) -> Mapping[str, Decimal]:
-    """The marks by the key of their scope."""
-    rows = await (await connection.execute(_LOAD)).fetchall()
-    return {scope: highest for scope, highest, _, _ in rows}
+async def send_load(connection: Connection) -> Answer[Mapping[str, Decimal]]:
+    """Read the marks by the key of their scope."""
+    return await send(
+        connection, _LOAD, [], lambda rows: {scope: highest for scope, highest, _, _ in rows}
+    )
 
 
 async def raise_to(connection: Connection, profits: Mapping[str, Decimal], valuation: str) -> None:

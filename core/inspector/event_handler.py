@@ -6,10 +6,11 @@ from venuemesh.events.v1 import event_pb2
 
 from core.inspector import external_fills, open_entries, position_updates, positions
 from core.inspector.decision_handler import DecisionHandler
+from core.inspector.position_opener import OpeningReads
 from core.inspector.submissions import RISK
-from core.inspector.transactions import hold
+from core.inspector.transactions import send_hold
 from kit.base.clock import Clock
-from kit.base.database import Connection
+from kit.base.database import Answer, Connection
 from kit.events import event_log
 from kit.events.leases import Lease
 from kit.events.logged_events import LoggedEvent
@@ -24,22 +25,33 @@ class EventHandler:
         self._lease = lease
         self._decisions = decisions
         self._clock = clock
+        self._held: Answer[None]
+        self._reads: OpeningReads | None = None
+        """For the first event of the transaction."""
         self.when_changed: Callable[[set[bytes]], None] = lambda position_ids: None
         """Called with the ids of changed positions before the commit."""
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> None:
         await self._decisions.prepare([logged.event() for logged in events])
 
+    async def send(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
+        """Send the first statements of ``handle``: the lock, and what the first event needs."""
+        self._held = await send_hold(connection, self._lease)
+        self._reads = await self._decisions.send_reads(connection, events[0].event())
+
     async def handle(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
         """Raises LeaseLost."""
-        await hold(connection, self._lease)
+        await self._held()
+        reads = self._reads
         made: list[event_pb2.Event] = []
         changed: set[bytes] = set()
         for logged in events:
             event = logged.event()
             match event.WhichOneof("payload"):
                 case "decision_made":
-                    made += await self._decisions.handle(connection, event)
+                    reads = reads or await self._decisions.send_reads(connection, event)
+                    made += await self._decisions.handle(connection, event, reads)
+                    reads = None
                 case "order_changed":
                     order = event.order_changed.order
                     await open_entries.change(connection, order)

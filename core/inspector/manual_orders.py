@@ -194,6 +194,7 @@ class ManualOrders:
         request, facts = wanted.request, wanted.facts
         content, policy = request.content, self._rules.policy
         key = (content.venue, content.account, request.target_client_order_id)
+        fence = await entry_fences.send_next_number(connection)
         strategy = await open_entries.strategy_of(connection, *key)
         state = await self._state(connection, request, facts, strategy)
         verdict = manual_requests.verdict(request, policy, state, facts, strategy)
@@ -204,7 +205,7 @@ class ManualOrders:
         approved: list[signed_pb2.ApprovedOrder] = []
         if verdict.is_allowed:
             try:
-                number = 0 if verdict.is_reduction else await entry_fences.next_number(connection)
+                number = 0 if verdict.is_reduction else await fence()
                 approved = self._approve(request, asked.lifecycle_id, expires_ns, number)
             except ApprovalRejected as error:
                 verdict = blocked(verdict, "content", "", error.message)
@@ -231,7 +232,8 @@ class ManualOrders:
         if manual_requests.reduction_checks(request, facts) is not None:
             return await self._rules.reduction_state(connection, place)
         amended = (*place[:3], request.target_client_order_id)
-        return await self._rules.entry_state(connection, place, facts.instrument, amended=amended)
+        state = await self._rules.send_entry_reads(connection, place, facts.instrument, amended)
+        return await state()
 
     def _approve(
         self, request: Request, lifecycle_id: bytes, expires_ns: int, entry_fence: int = 0

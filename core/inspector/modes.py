@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 
-from kit.base.database import Connection
+from kit.base.database import Answer, Connection, send
 from kit.base.errors import BadRequest
 from kit.events.event_ids import event_id
 
@@ -77,10 +77,12 @@ def check(request: inspector_pb2.SetModeRequest) -> None:
         raise _bad("reason", request.reason, "a text that says why")
 
 
-async def load(connection: Connection, scopes: list[str], world: str) -> dict[str, Mode]:
-    """The mode of each scope."""
-    rows = await (await connection.execute(_LOAD, [scopes])).fetchall()
-    return {scope: first_mode(scope, world) for scope in scopes} | dict(rows)
+async def send_load(
+    connection: Connection, scopes: list[str], world: str
+) -> Answer[dict[str, Mode]]:
+    """Read the mode of each scope."""
+    first = {scope: first_mode(scope, world) for scope in scopes}
+    return await send(connection, _LOAD, [scopes], lambda rows: first | dict(rows))
 
 
 async def states(connection: Connection, world: str) -> list[inspector_pb2.ModeState]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
@@ -9,7 +10,7 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 from core.inspector.positions import OrderRole
 from core.inspector.venue_processes import order_id
 from kit.accounting.amounts import plain
-from kit.base.database import Connection
+from kit.base.database import Answer, Connection, send
 from kit.events.subjects import event_group_id
 from kit.risk.facts import OpenOrder
 from kit.risk.order_checks import number
@@ -72,11 +73,11 @@ async def strategy_of(
     return "" if row is None else str(row[0])
 
 
-async def in_instrument(
+async def send_in_instrument(
     connection: Connection, venue: str, symbol: str, since_ns: int, without: OrderKey
-) -> tuple[OpenOrder, ...]:
-    """The own orders that may still be filled, and the entries that were approved since a time, in
-    all accounts of a venue."""
+) -> Answer[tuple[OpenOrder, ...]]:
+    """Read the own orders that may still be filled, and the entries that were approved since a
+    time, in all accounts of a venue."""
     arguments = {
         "venue": venue,
         "symbol": symbol,
@@ -86,7 +87,10 @@ async def in_instrument(
         "role": OrderRole.TAKE_PROFIT,
         "final": FILLED,
     }
-    rows = await (await connection.execute(_IN_INSTRUMENT, arguments)).fetchall()
+    return await send(connection, _IN_INSTRUMENT, arguments, _orders)
+
+
+def _orders(rows: Sequence[Any]) -> tuple[OpenOrder, ...]:
     return tuple(
         OpenOrder(
             account=account,

@@ -110,7 +110,7 @@ class PositionCloser:
             while True:
                 self._wake.clear()
                 try:
-                    async with self._database.transaction() as connection:
+                    async with self._database.reading() as connection:
                         found = await positions.closing_ids(connection)
                 except StoreUnavailable as error:
                     self._degraded_reasons.report(POSTGRESQL, error.message)
@@ -273,7 +273,8 @@ class PositionCloser:
         """Open the other side of a flip, in the transaction that ends the position."""
         found = await event_log.stored(connection, [position.close_cause_id])
         decision = found[position.close_cause_id]
-        given = await self._opener.open(connection, decision, instrument, position)
+        reads = await self._opener.send_reads(connection, decision, instrument)
+        given = await self._opener.open(connection, decision, instrument, reads, position)
         await event_log.append(connection, RISK, [given], self._clock.time_ns())
 
     async def _protect(

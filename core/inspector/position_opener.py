@@ -1,6 +1,7 @@
 """Opens positions: gives the verdict on an entry and approves its orders."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import decisions_pb2, event_pb2
@@ -13,12 +14,13 @@ from core.inspector.submissions import Submission, verdict_event
 from core.inspector.verdicts import (
     CheckedVerdict,
     ProposedEntry,
+    RiskState,
     blocked,
     valued_price,
     verdict_on_entry,
 )
 from kit.accounting.instruments import spot_base
-from kit.base.database import Connection
+from kit.base.database import Answer, Connection
 from kit.base.errors import ApprovalRejected
 from kit.events.event_ids import EVENT_ID_BYTES
 from kit.execution.request_ids import lifecycle_prefix, lifecycle_request_id
@@ -26,6 +28,20 @@ from kit.risk.order_checks import amount
 from kit.risk.scopes import Place
 
 Instrument = types_pb2.Instrument | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningReads:
+    """What the verdict on a decision needs. The transaction has sent the statements."""
+
+    begun: Answer[Position | None]
+    """The position of the lifecycle: it opens one."""
+    held: Answer[Position | None]
+    """The open position of the strategy in the instrument."""
+    number: Answer[int]
+    """Of the lifecycle's next order."""
+    fence: Answer[int]
+    state: Answer[RiskState]
 
 
 class PositionOpener:
@@ -37,18 +53,37 @@ class PositionOpener:
         self.when_approved: Callable[[bytes], None] = lambda submission_id: None
         """Called with the id of each submission before its commit."""
 
+    async def send_reads(
+        self, connection: Connection, event: event_pb2.Event, instrument: Instrument
+    ) -> OpeningReads:
+        """Send what ``open`` reads, without waiting."""
+        intent = event.decision_made.intent
+        place = Place(intent.venue, intent.account, intent.symbol, intent.strategy)
+        return OpeningReads(
+            begun=await positions.send_lock(connection, event.lifecycle_id),
+            held=await positions.send_find_open(
+                connection, intent.strategy, intent.venue, intent.account, intent.symbol
+            ),
+            number=await positions.send_next_number(
+                connection, lifecycle_prefix(event.lifecycle_id)
+            ),
+            fence=await entry_fences.send_next_number(connection),
+            state=await self._rules.send_entry_reads(connection, place, instrument),
+        )
+
     async def open(
         self,
         connection: Connection,
         event: event_pb2.Event,
         instrument: Instrument,
+        reads: OpeningReads,
         flipped: Position | None = None,
     ) -> event_pb2.Event:
         """Give the verdict on a decision, and approve its orders if it is ALLOW. ``flipped``: the
         closed position on the other side. Returns the event of the verdict."""
         intent = event.decision_made.intent
-        number = await positions.next_number(connection, lifecycle_prefix(event.lifecycle_id))
-        verdict, now_ns = await self._verdict(connection, event, instrument, flipped)
+        verdict, now_ns = await self._verdict(connection, event, reads, flipped)
+        number, fence = await reads.number(), await reads.fence()
         if verdict.is_allowed and instrument is not None:
             contents = entry_contents(intent, event.lifecycle_id)
             ids = [
@@ -56,7 +91,6 @@ class PositionOpener:
                 for place in range(len(contents))
             ]
             expires_ns = min(intent.expires_time_ns, now_ns + self._rules.approval_ns)
-            fence = await entry_fences.next_number(connection)
             try:
                 approved = self._approver.approve(contents, ids, expires_ns, entry_fence=fence)
             except ApprovalRejected as error:
@@ -93,19 +127,15 @@ class PositionOpener:
         self,
         connection: Connection,
         event: event_pb2.Event,
-        instrument: Instrument,
+        reads: OpeningReads,
         flipped: Position | None,
     ) -> tuple[CheckedVerdict, int]:
         """The verdict and its time."""
         intent = event.decision_made.intent
-        place = Place(intent.venue, intent.account, intent.symbol, intent.strategy)
         # A lifecycle opens one position: its id is in the request ids of the orders.
-        begun = await positions.lock(connection, event.lifecycle_id)
-        held = await positions.find_open(
-            connection, intent.strategy, intent.venue, intent.account, intent.symbol
-        )
+        begun, held = await reads.begun(), await reads.held()
         has_position = held is not None or begun is not None
-        state = await self._rules.entry_state(connection, place, instrument, int(has_position))
+        state = replace(await reads.state(), open_positions=int(has_position))
         verdict = verdict_on_entry(self._rules.policy, state, proposed_entry(intent))
         if verdict.is_allowed and len(event.lifecycle_id) != EVENT_ID_BYTES:
             name = event.lifecycle_id.hex()

@@ -14,7 +14,7 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 from core.inspector.venue_processes import order_id
 from kit.accounting.amounts import ZERO, add, plain, subtract
 from kit.accounting.instruments import tradable_size
-from kit.base.database import Connection
+from kit.base.database import Answer, Connection, send
 from kit.execution.request_ids import ATTEMPT_MARK
 
 FILLED = orders_pb2.ORDER_STATE_FILLED
@@ -214,19 +214,32 @@ async def find_open(
     connection: Connection, strategy: str, venue: str, account: str, symbol: str
 ) -> Position | None:
     """The position of a strategy in an instrument, locked until the end of the transaction."""
-    rows = await connection.execute(_FIND_OPEN, [strategy, venue, account, symbol])
-    return _position(await rows.fetchone())
+    found = await send_find_open(connection, strategy, venue, account, symbol)
+    return await found()
+
+
+async def send_find_open(
+    connection: Connection, strategy: str, venue: str, account: str, symbol: str
+) -> Answer[Position | None]:
+    """``find_open`` without waiting."""
+    return await send(connection, _FIND_OPEN, [strategy, venue, account, symbol], _first)
 
 
 async def lock(connection: Connection, position_id: bytes) -> Position | None:
     """A position, locked until the end of the transaction."""
-    return _position(await (await connection.execute(_LOCK, [position_id])).fetchone())
+    found = await send_lock(connection, position_id)
+    return await found()
+
+
+async def send_lock(connection: Connection, position_id: bytes) -> Answer[Position | None]:
+    """``lock`` without waiting."""
+    return await send(connection, _LOCK, [position_id], _first)
 
 
 async def all_open(connection: Connection) -> list[Position]:
     """Every position that has not ended."""
     rows = await (await connection.execute(_OPEN)).fetchall()
-    return [position for row in rows if (position := _position(row)) is not None]
+    return [_position(row) for row in rows]
 
 
 async def closing_ids(connection: Connection) -> list[bytes]:
@@ -263,7 +276,7 @@ async def mark_published(connection: Connection, position_id: bytes, size: str) 
 async def residuals(connection: Connection, since_ns: int, most: int) -> list[Position]:
     """The positions that ended since a time with a residual size, newest first."""
     rows = await (await connection.execute(_RESTS, [since_ns, most])).fetchall()
-    return [position for row in rows if (position := _position(row)) is not None]
+    return [_position(row) for row in rows]
 
 
 async def add_orders(
@@ -383,13 +396,19 @@ async def orders_of(connection: Connection, position: Position) -> list[Strategy
 
 async def next_number(connection: Connection, prefix: str) -> int:
     """The number of the next order of a lifecycle."""
-    row = await (await connection.execute(_NUMBERS, [f"{prefix}-%"])).fetchone()
-    assert row is not None
-    return int(row[0]) + 1
+    number = await send_next_number(connection, prefix)
+    return await number()
 
 
-def _position(row: tuple[object, ...] | None) -> Position | None:
-    if row is None:
-        return None
+async def send_next_number(connection: Connection, prefix: str) -> Answer[int]:
+    """``next_number`` without waiting."""
+    return await send(connection, _NUMBERS, [f"{prefix}-%"], lambda rows: int(rows[0][0]) + 1)
+
+
+def _first(rows: Sequence[tuple[object, ...]]) -> Position | None:
+    return _position(rows[0]) if rows else None
+
+
+def _position(row: tuple[object, ...]) -> Position:
     values = [bytes(value) if isinstance(value, memoryview) else value for value in row]
     return Position(*values)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from kit.accounting import instruments
 from kit.accounting.amounts import ZERO, add, plain, product
 from kit.accounting.money import ATOM
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.database import Connection, Database
+from kit.base.database import Answer, Connection, Database, send
 from kit.marketdata.clients.best_prices import InstrumentKey
 from kit.risk.facts import LOSSES_SECONDS, Exposure, Losses, Result, RiskFacts
 from kit.risk.limits import Need
@@ -113,12 +113,40 @@ class FactsRequest:
     """An order whose place it takes."""
 
 
-async def gather(connection: Connection, request: FactsRequest, price: FindPrice) -> RiskFacts:
-    """What an entry in an instrument is compared with."""
+async def send_reads(
+    connection: Connection, request: FactsRequest, price: FindPrice
+) -> Answer[RiskFacts]:
+    """Read what an entry in an instrument is compared with."""
     place, instrument, now_ns = request.place, request.instrument, request.now_ns
     if instrument is None:
-        recent = await submissions.recent_entries(connection, now_ns - MINUTE_NS)
-        return RiskFacts(recent=recent)
+        recent = await submissions.send_recent_entries(connection, now_ns - MINUTE_NS)
+
+        async def only_recent() -> RiskFacts:
+            return RiskFacts(recent=await recent())
+
+        return only_recent
+    await _keep_terms(connection, instrument)
+    found: dict[str, Answer[Any]] = {}
+    if Need.LOSSES in request.needs and place.strategy:
+        # All closings of a day are read for the newest losses, which takes milliseconds.
+        found["losses"] = await _send_losses(connection, place.strategy, now_ns)
+    if Need.ORDERS in request.needs:
+        since_ns = now_ns - MINUTE_NS
+        key = place.venue, place.symbol
+        found["orders"] = await open_entries.send_in_instrument(
+            connection, *key, since_ns, request.amended
+        )
+    of_mesh = await _send_of_mesh(connection, request.needs, price, now_ns, request.amended)
+
+    async def answer() -> RiskFacts:
+        read = {name: await one() for name, one in found.items()}
+        reference = price(instrument.venue, instrument.symbol)
+        return msgspec.structs.replace(await of_mesh(), reference=reference, **read)
+
+    return answer
+
+
+async def _keep_terms(connection: Connection, instrument: types_pb2.Instrument) -> None:
     await connection.execute(
         _KEEP_TERMS,
         [
@@ -129,44 +157,43 @@ async def gather(connection: Connection, request: FactsRequest, price: FindPrice
             instruments.multiplier(instrument),
         ],
     )
-    facts = await of_mesh(connection, request.needs, price, now_ns, request.amended)
-    found: dict[str, Any] = {"reference": price(instrument.venue, instrument.symbol)}
-    if Need.LOSSES in request.needs and place.strategy:
-        # All closings of a day are read for the newest losses, which takes milliseconds.
-        found["losses"] = await losses(connection, place.strategy, now_ns)
-    if Need.ORDERS in request.needs:
-        since_ns = now_ns - MINUTE_NS
-        key = place.venue, place.symbol
-        found["orders"] = await open_entries.in_instrument(
-            connection, *key, since_ns, request.amended
-        )
-    return msgspec.structs.replace(facts, **found)
 
 
 async def of_mesh(
+    connection: Connection, needs: frozenset[Need], price: FindPrice, now_ns: int
+) -> RiskFacts:
+    """What does not depend on an order."""
+    answer = await _send_of_mesh(connection, needs, price, now_ns, NO_ORDER)
+    return await answer()
+
+
+async def _send_of_mesh(
     connection: Connection,
     needs: frozenset[Need],
     price: FindPrice,
     now_ns: int,
-    amended: OrderKey = NO_ORDER,
-) -> RiskFacts:
-    """What does not depend on an order."""
+    amended: OrderKey,
+) -> Answer[RiskFacts]:
     day_ns = now_ns - now_ns % DAY_NS
-    found: dict[str, Any] = {}
-    # All are sent before the first answer is waited for, where the connection is in a pipeline.
-    held = await connection.execute(_HELD)
-    opened = await connection.execute(_OPEN, amended)
-    results = await connection.execute(_RESULTS, {"codes": RESULTS, "since_ns": day_ns})
+    held = await send(connection, _HELD, [], list)
+    opened = await send(connection, _OPEN, amended, list)
+    since = {"codes": RESULTS, "since_ns": day_ns}
+    found: dict[str, Answer[Any]] = {
+        "results": await send(connection, _RESULTS, since, _results),
+        "recent": await submissions.send_recent_entries(connection, now_ns - MINUTE_NS),
+    }
     if Need.DAY in needs:
-        found["today"] = await submissions.recent_entries(connection, day_ns)
-    if Need.EQUITY in needs:
-        found |= await equity_facts.gather(connection, price)
-    return RiskFacts(
-        exposures=_exposures(await held.fetchall(), await opened.fetchall(), price),
-        results=_results(await results.fetchall()),
-        recent=await submissions.recent_entries(connection, now_ns - MINUTE_NS),
-        **found,
-    )
+        found["today"] = await submissions.send_recent_entries(connection, day_ns)
+    equity = await equity_facts.send_reads(connection, price) if Need.EQUITY in needs else None
+
+    async def answer() -> RiskFacts:
+        exposures = _exposures(await held(), await opened(), price)
+        read = {name: await one() for name, one in found.items()}
+        if equity is not None:
+            read |= await equity()
+        return RiskFacts(exposures=exposures, **read)
+
+    return answer
 
 
 async def open_instruments(database: Database) -> list[InstrumentKey]:
@@ -225,17 +252,20 @@ def _results(rows: Sequence[Any]) -> tuple[Result, ...]:
 async def losses_of_all(connection: Connection, now_ns: int) -> dict[str, Losses]:
     """The newest losses of each strategy."""
     rows = await connection.execute(_STRATEGIES, [REALIZED, now_ns - LOSSES_NS])
-    return {
-        strategy: await losses(connection, strategy, now_ns)
+    found = {
+        strategy: await _send_losses(connection, strategy, now_ns)
         for (strategy,) in await rows.fetchall()
     }
+    return {strategy: await one() for strategy, one in found.items()}
 
 
-async def losses(connection: Connection, strategy: str, now_ns: int) -> Losses:
-    """The newest losses of a strategy."""
+async def _send_losses(connection: Connection, strategy: str, now_ns: int) -> Answer[Losses]:
     since_ns = now_ns - LOSSES_NS
     arguments = {"code": REALIZED, "strategy": strategy, "since_ns": since_ns}
-    closings = await (await connection.execute(_CLOSINGS, arguments)).fetchall()
+    return await send(connection, _CLOSINGS, arguments, _losses)
+
+
+def _losses(closings: Sequence[Any]) -> Losses:
     in_row = 0
     for profit, _ in closings:
         if profit >= ZERO:

@@ -11,7 +11,7 @@ from core.inspector.open_entries import NO_ORDER, OrderKey
 from core.inspector.risk_facts import FactsRequest
 from core.inspector.verdicts import RiskState
 from kit.base.clock import Clock
-from kit.base.database import Connection
+from kit.base.database import Answer, Connection
 from kit.risk.policy import Policy
 from kit.risk.scopes import Place
 
@@ -31,28 +31,41 @@ class RiskRules:
     clock: Clock
     price: FindPrice = no_price
 
-    async def entry_state(
+    async def send_entry_reads(
         self,
         connection: Connection,
         place: Place,
         instrument: types_pb2.Instrument | None,
-        open_positions: int = 0,
         amended: OrderKey = NO_ORDER,
-    ) -> RiskState:
-        """The current state for the verdict on an entry. ``amended``: an order that it replaces."""
-        state = await self.reduction_state(connection, place)
-        request = FactsRequest(place, instrument, state.now_ns, self.policy.needs, amended)
-        facts = await risk_facts.gather(connection, request, self.price)
-        return replace(
-            state,
-            instrument=instrument,
-            open_positions=open_positions,
-            recent_entries=sum(one.count for one in facts.recent or ()),
-            facts=facts,
-        )
+    ) -> Answer[RiskState]:
+        """Read the state for the verdict on an entry. ``amended``: an order that it replaces."""
+        state = await self._send_modes(connection, place)
+        request = FactsRequest(place, instrument, self.clock.time_ns(), self.policy.needs, amended)
+        facts = await risk_facts.send_reads(connection, request, self.price)
+
+        async def answer() -> RiskState:
+            found = await facts()
+            return replace(
+                await state(),
+                instrument=instrument,
+                recent_entries=sum(one.count for one in found.recent or ()),
+                facts=found,
+            )
+
+        return answer
 
     async def reduction_state(self, connection: Connection, place: Place) -> RiskState:
         """The current state for the verdict on a reduction, which no limit blocks."""
+        state = await self._send_modes(connection, place)
+        return await state()
+
+    async def _send_modes(self, connection: Connection, place: Place) -> Answer[RiskState]:
         scopes = modes.scopes_of(place.venue, place.account, place.strategy)
-        found = await modes.load(connection, scopes, self.world)
-        return RiskState(self.clock.time_ns(), found, None, 0, 0)
+        found = await modes.send_load(connection, scopes, self.world)
+
+        async def answer() -> RiskState:
+            read = await found()
+            # The transaction may have waited for others until now.
+            return RiskState(self.clock.time_ns(), read, None, 0, 0)
+
+        return answer

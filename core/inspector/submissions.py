@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2
@@ -9,7 +10,7 @@ from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2
 from core.inspector import exit_prices, open_entries, positions
 from core.inspector.modes import SOURCE
 from core.inspector.verdicts import CheckedVerdict
-from kit.base.database import Connection
+from kit.base.database import Answer, Connection, send
 from kit.events.event_ids import event_id
 from kit.risk.facts import RecentEntries
 
@@ -28,7 +29,10 @@ _PENDING = (
     " FROM inspector_submissions WHERE outcome = 0 ORDER BY number"
 )
 _HAS_PENDING = "SELECT FROM inspector_submissions WHERE outcome = 0 AND position_id = %s LIMIT 1"
-_DECIDE = "UPDATE inspector_submissions SET outcome = %s WHERE submission_id = %s AND outcome = 0"
+_DECIDE = (
+    "UPDATE inspector_submissions SET outcome = %s WHERE submission_id = %s AND outcome = 0"
+    " RETURNING number"
+)
 _RECENT = (
     "SELECT venue, account, strategy, count(*) FROM inspector_submissions"
     " WHERE is_entry AND approved_time_ns > %s GROUP BY venue, account, strategy"
@@ -123,7 +127,7 @@ async def has_pending(connection: Connection, position_id: bytes) -> bool:
 async def decide(connection: Connection, submission: Submission, outcome: Outcome) -> bool:
     """Store the outcome of a submission. Returns False if it has one already."""
     arguments = [outcome.outcome, submission.submission_id]
-    if (await connection.execute(_DECIDE, arguments)).rowcount != 1:
+    if await (await connection.execute(_DECIDE, arguments)).fetchone() is None:
         return False
     if outcome.outcome == TAKEN:
         for order in outcome.orders:
@@ -139,9 +143,14 @@ async def decide(connection: Connection, submission: Submission, outcome: Outcom
     return True
 
 
-async def recent_entries(connection: Connection, since_ns: int) -> tuple[RecentEntries, ...]:
-    """The numbers of entries approved since a time, by venue, account and strategy."""
-    rows = await (await connection.execute(_RECENT, [since_ns])).fetchall()
+async def send_recent_entries(
+    connection: Connection, since_ns: int
+) -> Answer[tuple[RecentEntries, ...]]:
+    """Read the numbers of entries approved since a time, by venue, account and strategy."""
+    return await send(connection, _RECENT, [since_ns], _recent_entries)
+
+
+def _recent_entries(rows: Sequence[Any]) -> tuple[RecentEntries, ...]:
     return tuple(
         RecentEntries(venue=venue, account=account, strategy=strategy, count=count)
         for venue, account, strategy, count in rows

@@ -7,7 +7,7 @@ entries, one commits and the other gets ``ConsumerPositionConflict``.
 
 import asyncio
 import select
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -16,7 +16,7 @@ from contextlib import (
     nullcontext,
 )
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -54,6 +54,9 @@ LOGIN_REJECTED = (
 """In the text of a server that rejects a login; psycopg has no code of these errors."""
 
 Connection: TypeAlias = schema.Connection
+Read = TypeVar("Read")
+Answer: TypeAlias = Callable[[], Awaitable[Read]]
+"""Returns what the server has answered to statements that were sent, each time the same."""
 
 
 class ConsumerPositionConflict(Exception):
@@ -84,8 +87,12 @@ class Database:
         self._room = asyncio.Semaphore(connections_max)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, *, pipelined: bool = False) -> AsyncIterator[Connection]:
         """A connection in a transaction, committed at the end of the context.
+
+        ``pipelined``: no answer to a statement is waited for until somebody reads rows. BEGIN goes
+        with the first statements and COMMIT with the last. An error of a statement is raised by a
+        later one or at the end, and ``rowcount`` is known only after rows were read.
 
         Raises StoreUnavailable when the database is or becomes unavailable, rejects the login or a
         statement of this role, and when this program cannot use its schema. The transaction is then
@@ -94,10 +101,12 @@ class Database:
         """
         async with self._turn():
             with translated(self._url), self._measured():
-                connection = await self._begin()
+                connection = await self._take()
                 try:
-                    yield connection
-                    end = await connection.execute("COMMIT")
+                    async with connection.pipeline() if pipelined else nullcontext():
+                        await connection.execute("BEGIN")
+                        yield connection
+                        end = await connection.execute("COMMIT")
                     if end.statusmessage != "COMMIT":
                         raise psycopg.errors.InFailedSqlTransaction("an error was passed over")
                 except BaseException:
@@ -130,15 +139,6 @@ class Database:
             return nullcontext()
         return self._metrics.call(POSTGRESQL, "transaction", psycopg.Error)
 
-    async def _begin(self) -> Connection:
-        connection = await self._take()
-        try:
-            await connection.execute("BEGIN")
-        except BaseException:
-            await connection.close()
-            raise
-        return connection
-
     async def _take(self) -> Connection:
         while self._idle:
             connection = self._idle.pop()
@@ -167,6 +167,25 @@ class Database:
             self._idle.append(connection)
         else:
             await connection.close()
+
+
+async def send(
+    connection: Connection,
+    query: str,
+    parameters: Sequence[Any] | Mapping[str, Any],
+    read: Callable[[Sequence[Any]], Read],
+) -> Answer[Read]:
+    """Send a statement. In a pipelined transaction, only its answer is waited for. ``read``: makes
+    the result of the rows."""
+    cursor = await connection.execute(query, parameters)
+    found: list[Read] = []
+
+    async def answer() -> Read:
+        if not found:
+            found.append(read(await cursor.fetchall()))
+        return found[0]
+
+    return answer
 
 
 async def load_positions(connection: Connection, consumer: str) -> dict[StreamKey, Cursor]:

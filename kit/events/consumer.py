@@ -21,9 +21,8 @@ EVENTS_MAX = 500
 """Most events of a stream in one transaction."""
 
 Handle: TypeAlias = Callable[[Connection, Sequence[LoggedEvent]], Awaitable[None]]
-"""Changes the state in the transaction, and appends the new events last. The connection is in a
-pipeline: an error of a statement is raised by the next one whose rows are read, or at the end, and
-only rows that were fetched tell what a statement has changed, not ``rowcount``."""
+"""Changes the state in the transaction, and appends the new events last. The transaction is
+pipelined."""
 Prepare: TypeAlias = Callable[[Sequence[LoggedEvent]], Awaitable[None]]
 """Gets what the next ``handle`` needs of other processes: no transaction waits for them. If the
 transaction fails, or another process has handled the events, it is called again for the next
@@ -45,6 +44,10 @@ async def _nothing(events: Sequence[LoggedEvent]) -> None:
     """Prepares what needs nothing."""
 
 
+async def _nothing_sent(connection: Connection, events: Sequence[LoggedEvent]) -> None:
+    """Sends nothing before it is known that these events are to be handled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Consumption:
     """What a consumer reads, and what it does with it."""
@@ -58,6 +61,9 @@ class Consumption:
     reads_unknown: bool = False
     """Whether it accepts events of an unknown kind, because it does not read their content."""
     prepare: Prepare = _nothing
+    send: Handle = _nothing_sent
+    """Sends the first statements of ``handle`` without waiting: their answers come with that about
+    the positions. If another process has handled the events, ``handle`` is not called."""
 
 
 class EventConsumer:
@@ -119,10 +125,11 @@ class EventConsumer:
             raise UnknownEvent(events[0])
         await self._consumption.prepare(known)
         consumer, reached = self._consumption.consumer, positions_of(known)
-        # In a pipeline, only statements whose rows are read are waited for.
-        async with self._database.transaction() as connection, connection.pipeline():
+        async with self._database.transaction(pipelined=True) as connection:
             # Events never change, and the positions show that no process has handled these yet.
-            await event_log.save_positions(connection, consumer, reached, positions)
+            moved = await event_log.send_positions(connection, consumer, reached, positions)
+            await self._consumption.send(connection, known)
+            await moved()
             await self._consumption.handle(connection, known)
         self._is_well()
         self._consumption.after_commit()

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from venuemesh.events.v1 import event_pb2
 
-from kit.base.database import HELD_MS_MAX, ConsumerPositionConflict
+from kit.base.database import HELD_MS_MAX, Answer, ConsumerPositionConflict, send
 from kit.base.schema import Connection as Connection
 from kit.events.logged_events import LoggedEvent as LoggedEvent
 from kit.events.logged_events import merged
@@ -122,8 +123,19 @@ async def stored(
     connection: Connection, event_ids: Sequence[bytes]
 ) -> dict[bytes, event_pb2.Event]:
     """Those of some events that are stored, by id."""
-    rows = await connection.execute(_KNOWN, [list(event_ids)])
-    return {bytes(row[0]): event_pb2.Event.FromString(bytes(row[1])) async for row in rows}
+    found = await send_stored(connection, event_ids)
+    return await found()
+
+
+async def send_stored(
+    connection: Connection, event_ids: Sequence[bytes]
+) -> Answer[dict[bytes, event_pb2.Event]]:
+    """``stored`` without waiting."""
+    return await send(connection, _KNOWN, [list(event_ids)], _events_by_id)
+
+
+def _events_by_id(rows: Sequence[Any]) -> dict[bytes, event_pb2.Event]:
+    return {bytes(row[0]): event_pb2.Event.FromString(bytes(row[1])) for row in rows}
 
 
 async def read(
@@ -194,11 +206,26 @@ async def save_positions(
     Call it first in the transaction: it holds the positions until the commit. Raises
     ConsumerPositionConflict when one of them is not where ``before`` says.
     """
+    moved = await send_positions(connection, consumer, positions, before)
+    await moved()
+
+
+async def send_positions(
+    connection: Connection,
+    consumer: str,
+    positions: Mapping[EventStream, int],
+    before: Mapping[EventStream, int],
+) -> Answer[None]:
+    """``save_positions`` without waiting. The answer raises ConsumerPositionConflict."""
     names = [stream_name(stream) for stream in sorted(positions)]
     olds = [before.get(stream, 0) for stream in sorted(positions)]
     news = [positions[stream] for stream in sorted(positions)]
     if not all(olds):
         await connection.execute(_BEGIN, [consumer, names])
-    moved = await connection.execute(_MOVE, [names, olds, news, consumer, HELD])
-    if len(await moved.fetchall()) != len(names):
-        raise ConsumerPositionConflict(f"another process has moved the positions of {consumer}")
+
+    def read(moved: Sequence[object]) -> None:
+        if len(moved) != len(names):
+            text = f"another process has moved the positions of {consumer}"
+            raise ConsumerPositionConflict(text)
+
+    return await send(connection, _MOVE, [names, olds, news, consumer, HELD], read)

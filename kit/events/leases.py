@@ -6,7 +6,7 @@ has taken cannot commit any more, whatever it believes.
 """
 
 from kit.base.clock import Clock
-from kit.base.database import Connection, Database
+from kit.base.database import Answer, Connection, Database, send
 from kit.base.errors import StoreUnavailable
 from kit.events import event_log
 
@@ -86,8 +86,14 @@ class Lease:
 
     async def hold(self, connection: Connection) -> None:
         """Nobody takes the lease before the caller's transaction has ended. Raises LeaseLost."""
-        held = await connection.execute(_HOLD, [event_log.HELD, self.name, self.epoch])
-        self._require(await held.fetchone() is not None)
+        held = await self.send_hold(connection)
+        await held()
+
+    async def send_hold(self, connection: Connection) -> Answer[None]:
+        """``hold`` without waiting. Read the answer before anything but the transaction depends on
+        the lease: it raises LeaseLost."""
+        arguments = [event_log.HELD, self.name, self.epoch]
+        return await send(connection, _HOLD, arguments, lambda held: self._require(bool(held)))
 
     async def release(self) -> None:
         """Let another process take it at once."""

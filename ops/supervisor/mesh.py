@@ -317,7 +317,6 @@ def postgres_service(
         name=name,
         command=postgres.command(folder, port),
         stop_turn=StopStage.STORES,
-        niceness=NICENESS,
         prepare=lambda: postgres.prepare(folder, passwords),
         is_ready=is_ready,
     )

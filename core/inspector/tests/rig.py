@@ -109,9 +109,9 @@ class CrashingDatabase(Database):
     points: CrashPoints
 
     @asynccontextmanager
-    async def transaction(self):
+    async def transaction(self, **options):
         await self.points.reach("begin")
-        async with super().transaction() as connection:
+        async with super().transaction(**options) as connection:
             yield connection
             await self.points.reach("commit")
         await self.points.reach("committed")
@@ -157,7 +157,12 @@ class Process:
         self.closer.after_commit = self.manual.after_commit = wake
         self.changes.after_commit = wake
         consumption = Consumption(
-            "inspector", STREAMS, handler.handle, wake, prepare=handler.prepare
+            "inspector",
+            STREAMS,
+            handler.handle,
+            wake,
+            prepare=handler.prepare,
+            send=handler.send,
         )
         reader = rig.reader_of(self.database, self.reasons)
         consumer = EventConsumer(consumption, self.database, reader, self.reasons, clock)

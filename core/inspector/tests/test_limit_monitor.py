@@ -139,7 +139,8 @@ async def test_other_rates_are_no_loss(rig):
         await equity_marks.raise_to(connection, {"mesh": Decimal(100)}, "USDT BTC=1")
         await equity_marks.raise_to(connection, {"mesh": Decimal(70)}, "USDT BTC=1")
         await equity_marks.raise_to(connection, {"mesh": Decimal(7)}, "EUR BTC=1")
-        assert await equity_marks.load(connection) == {"mesh": Decimal(37)}
+        marks = await equity_marks.send_load(connection)
+        assert await marks() == {"mesh": Decimal(37)}
 
 
 async def test_mode_of_a_rule_ends_by_itself_after_its_waiting_time(rig):

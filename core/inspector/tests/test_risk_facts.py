@@ -37,7 +37,8 @@ async def gathered(rig, price=None, instrument=SPOT, strategy=STRATEGY, needs=NE
     place = Place("binance", "paper", "BTCUSDT", strategy)
     request = FactsRequest(place, instrument, START_NS, frozenset(needs), **options)
     async with rig.database.transaction() as connection:
-        return await risk_facts.gather(connection, request, find)
+        answer = await risk_facts.send_reads(connection, request, find)
+        return await answer()
 
 
 async def approved_entry(rig):

@@ -98,7 +98,12 @@ class Services:
         collect = FactCollector(market, market, market, self.clock).collect
         handler = SignalHandler(collect, RULES, ADVISOR_METRICS, relay.wake, self.clock)
         consumption = Consumption(
-            "advisor", (SIGNALS,), handler.handle, handler.committed, prepare=handler.prepare
+            "advisor",
+            (SIGNALS,),
+            handler.handle,
+            handler.committed,
+            prepare=handler.prepare,
+            send=handler.send,
         )
         consumer = self._consumer(consumption, database, reasons)
 

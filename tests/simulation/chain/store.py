@@ -276,15 +276,6 @@ class SimulatedDatabase(Database):
         super().__init__(store.url)
         self._store, self._process = store, process
 
-    async def _begin(self):
-        wire = self._store.take(self._process)
-        try:
-            await wire.execute("BEGIN")
-        except psycopg.Error:
-            self._store.give_back(wire)
-            raise
-        return wire
-
     async def _take(self):
         return self._store.take(self._process)
 
