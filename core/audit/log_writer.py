@@ -19,6 +19,9 @@ from kit.events.stored_bytes import stored_bytes
 from kit.events.streams import EVENT_STREAMS, EventStream, stream_name
 from kit.merkle.tree import leaf_hash
 
+GATHER_SECONDS = 0.2
+"""An order has several events in a few milliseconds. They become one transaction, which does not
+keep the disk and the processors from the order."""
 LOG = "log"
 """Name of the reason why the process is degraded when events or leaves have been removed."""
 
@@ -43,7 +46,7 @@ class LogWriter:
         """The log as this process has stored it. None: it has no lease, or is to read the log."""
 
     async def run(self, reader: EventReader, lease_seconds: float, clock: Clock) -> None:
-        """Append endlessly, at once when the reader learns of an event. A database that is away is
+        """Append endlessly, soon after the reader learns of an event. A database that is away is
         waited for."""
         waits, renewed_ns = delays(), 0
         renewal_ns = int(lease_seconds / RENEWALS * NANOSECONDS_PER_SECOND)
@@ -66,6 +69,7 @@ class LogWriter:
             if not appended:
                 known = self.state.positions if self.state else {}
                 await reader.wait({stream: known.get(stream, 0) for stream in EVENT_STREAMS})
+                await clock.sleep(GATHER_SECONDS)
 
     async def append_new(self) -> int:
         """Append the events of one batch. Returns how many there were; none while another process

@@ -195,7 +195,8 @@ class ManualOrders:
         content, policy = request.content, self._rules.policy
         key = (content.venue, content.account, request.target_client_order_id)
         fence = await entry_fences.send_next_number(connection)
-        strategy = await open_entries.strategy_of(connection, *key)
+        # A new order is a person's own.
+        strategy = await open_entries.strategy_of(connection, *key) if key[2] else ""
         state = await self._state(connection, request, facts, strategy)
         verdict = manual_requests.verdict(request, policy, state, facts, strategy)
         if not verdict.is_reduction:
@@ -284,7 +285,7 @@ class ManualOrders:
         return response
 
     async def _stored(self, *event_ids: bytes) -> dict[bytes, event_pb2.Event]:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             return await event_log.stored(connection, event_ids)
 
 

@@ -128,17 +128,17 @@ class MarginCalculator:
         return self._price_without(free, position, unit_value)
 
     def nearest_liquidations(
-        self, wallet: Wallet, asset: str
+        self, wallet: Wallet, asset: str, free: int
     ) -> Iterator[tuple[Position, Decimal | None]]:
         """The liquidation prices among which that is which is nearest to its mark, as a part of
-        it: of each kind of contract and side, that of the position of the largest value."""
+        it: of each kind of contract and side, that of the position of the largest value. ``free``:
+        the equity beyond the maintenance margin, of all positions."""
         largest: dict[tuple[ContractKind, bool], tuple[int, Position, Ratio]] = {}
         for position, unit_value in self._held(wallet, asset):
             key = position.contract.kind, position.size > 0
             value = abs(position.value(unit_value))
             if key not in largest or value > largest[key][0]:
                 largest[key] = value, position, unit_value
-        free = self.equity(wallet, asset) - self.maintenance_required(wallet, asset)
         for _, position, unit_value in largest.values():
             yield position, self._price_without(free, position, unit_value)
 

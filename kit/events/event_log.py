@@ -180,8 +180,19 @@ async def stream_states(
     connection: Connection, streams: Iterable[EventStream]
 ) -> dict[EventStream, StreamState]:
     """The state of each of these streams."""
-    rows = await connection.execute(_STATES, [list(map(stream_name, streams))])
-    return {stream_of(row[0]): StreamState(row[1], row[2]) async for row in rows}
+    found = await send_stream_states(connection, streams)
+    return await found()
+
+
+async def send_stream_states(
+    connection: Connection, streams: Iterable[EventStream]
+) -> Answer[dict[EventStream, StreamState]]:
+    """``stream_states`` without waiting."""
+    return await send(connection, _STATES, [list(map(stream_name, streams))], _states)
+
+
+def _states(rows: Sequence[Any]) -> dict[EventStream, StreamState]:
+    return {stream_of(name): StreamState(epoch, sequence) for name, epoch, sequence in rows}
 
 
 async def begin_epoch(connection: Connection, stream: EventStream, before: int, epoch: int) -> None:

@@ -1,7 +1,8 @@
 """Publishes the stored events in Redis."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import TypeAlias
 
 from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
@@ -25,6 +26,9 @@ RETRY_SECONDS_MAX = 5.0
 APPEND_EVENTS_MAX = 100
 TRIM_ENTRIES = 256
 """Entries after which a stream is trimmed."""
+
+EventParts: TypeAlias = Mapping[EventStream, Sequence[LoggedEvent]]
+"""The next events of some streams."""
 
 _log = telemetry.logger("events")
 
@@ -88,20 +92,43 @@ class EventRelay:
 
     async def _publish_next(self) -> bool:
         """Publish the next events of each stream. Returns whether there may be more."""
+        unknown = [stream for stream in self._streams if stream not in self._newest]
+        states, events = await (self._compare(unknown) if unknown else self._read_next())
+        if any(
+            state.sequence and not unknown and state.epoch != self._newest[stream].epoch
+            for stream, state in states.items()
+        ):
+            # Another relay has begun an epoch.
+            self._newest.clear()
+            return True
+        for stream, part in events.items():
+            await self._append(stream, states[stream].epoch, part)
+        return any(
+            self._newest.get(stream) != Cursor(states[stream].epoch, states[stream].sequence)
+            for stream in events
+        )
+
+    async def _read_next(self) -> tuple[Mapping[EventStream, StreamState], EventParts]:
+        """The state of each stream, and the events after the newest ones in Redis."""
+        after = {stream: newest.sequence for stream, newest in self._newest.items()}
+        async with self._database.reading() as connection, connection.pipeline():
+            states = await event_log.send_stream_states(connection, self._streams)
+            events = await event_log.read_each(connection, after, APPEND_EVENTS_MAX)
+            return await states(), events
+
+    async def _compare(
+        self, unknown: Sequence[EventStream]
+    ) -> tuple[Mapping[EventStream, StreamState], EventParts]:
+        """The state of each stream, and the events that Redis does not have. Reads the newest
+        entries of some streams."""
         # Redis is read before the table, so what Redis has must be in the table.
-        found = {
-            stream: await self._redis.newest(stream)
-            for stream in self._streams
-            if stream not in self._newest
-        }
-        database = self._database
-        async with database.transaction() if found else database.reading() as connection:
+        found = {stream: await self._redis.newest(stream) for stream in unknown}
+        async with self._database.transaction() as connection:
             states = await event_log.stream_states(connection, self._streams)
             for stream, (newest, body) in found.items():
                 if not await _is_stored(connection, stream, states[stream], newest, body):
                     await self._begin_epoch(connection, stream, states[stream], newest)
-            if found:
-                states = await event_log.stream_states(connection, self._streams)
+            states = await event_log.stream_states(connection, self._streams)
             newest_ids = self._newest | {stream: newest for stream, (newest, _) in found.items()}
             behind = {
                 stream: after
@@ -110,12 +137,7 @@ class EventRelay:
             }
             events = await event_log.read_each(connection, behind, APPEND_EVENTS_MAX)
         self._newest = newest_ids
-        for stream, part in events.items():
-            await self._append(stream, states[stream].epoch, part)
-        return any(
-            self._newest.get(stream) != Cursor(states[stream].epoch, states[stream].sequence)
-            for stream in behind
-        )
+        return states, events
 
     def _published(self, newest: Cursor, state: StreamState) -> int:
         """The sequence of the event after which publishing continues."""

@@ -151,15 +151,27 @@ def _open_profits(
     context: EntryContext, scope: Scope, holdings: Iterable[Holding]
 ) -> Iterator[Decimal]:
     everything = Scope(ScopeKind.MESH)
-    profits = context.computed(
-        "open profit",
-        everything,
-        lambda: {id(one): open_profit(one) for one in holdings_of(context)},
+    profits: Mapping[int, tuple[Place, Decimal | None]] = context.computed(
+        "open profit", everything, lambda: _valued_profits(context)
     )
     is_all = scope.kind is ScopeKind.MESH
     for one in holdings:
-        if is_all or one.place.is_in(scope, context.groups):
-            yield _value(context.valuation, profits[id(one)], one.settle or one.quote)
+        place, value = profits[id(one)]
+        if is_all or place.is_in(scope, context.groups):
+            if value is None:
+                raise _Unknown(context.valuation.problem(one.settle or one.quote))
+            yield value
+
+
+def _valued_profits(context: EntryContext) -> Mapping[int, tuple[Place, Decimal | None]]:
+    """By the id of a holding, its place and its open profit in the currency; None: not known."""
+    found: dict[int, tuple[Place, Decimal | None]] = {}
+    for one in holdings_of(context):
+        profit = open_profit(one)
+        is_nothing = profit is not None and not profit
+        value = context.valuation.value(profit, one.settle or one.quote)
+        found[id(one)] = one.place, ZERO if is_nothing else value
+    return found
 
 
 def holdings_of(context: EntryContext) -> tuple[Holding, ...]:
@@ -208,9 +220,10 @@ def _distances(
 
     margin = MarginCalculator(_NO_FEES, Ratio.of(ONE), Ratio.of(maintenance), unit_value)
     for asset in sorted(wallet.totals):
-        if margin.equity(wallet, asset) <= margin.maintenance_required(wallet, asset):
+        free = margin.equity(wallet, asset) - margin.maintenance_required(wallet, asset)
+        if free <= 0:
             yield ZERO
-        for position, price in margin.nearest_liquidations(wallet, asset):
+        for position, price in margin.nearest_liquidations(wallet, asset, free):
             mark = marks[position.contract.symbol]
             yield ONE if price is None else min(ONE, _ratio(abs(subtract(price, mark)), mark))
 

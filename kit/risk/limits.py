@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 
 from venuemesh.events.v1 import checks_pb2
 
@@ -18,6 +19,8 @@ BLOCKED = checks_pb2.CHECK_RESULT_BLOCKED
 CURRENCY = ""
 """Unit of a limit: the currency of the policy."""
 SHOWN_STEP = Decimal("1e-18")
+TEXTS_MAX = 1_024
+"""Texts of amounts that are kept."""
 OF_INSTRUMENTS = (ScopeKind.MESH, ScopeKind.VENUE, ScopeKind.INSTRUMENT, ScopeKind.GROUP)
 OF_OWNERS = (ScopeKind.MESH, ScopeKind.VENUE, ScopeKind.ACCOUNT, ScopeKind.STRATEGY)
 OF_STRATEGIES = (ScopeKind.STRATEGY,)
@@ -73,7 +76,7 @@ class LimitRule:
             name=self.name,
             observed=_text(measured.observed),
             projected=_text(measured.projected),
-            limit=plain(limit),
+            limit=_limit_text(limit),
             unit=self.unit or context.valuation.currency,
             result=PASSED if is_within else BLOCKED,
             detail=f"{detail}: {measured.problem}" if measured.problem else detail,
@@ -137,6 +140,13 @@ RULES = (
 RULES_BY_NAME: Mapping[str, LimitRule] = {rule.name: rule for rule in RULES}
 
 
+# Several scopes often have the same value, and all verdicts have the same limits.
+@lru_cache(maxsize=TEXTS_MAX)
 def _text(amount: Decimal | None) -> str:
     """As it is shown: with at most 18 decimal places."""
     return "" if amount is None else plain(rounded(amount, SHOWN_STEP))
+
+
+@lru_cache(maxsize=TEXTS_MAX)
+def _limit_text(limit: Decimal) -> str:
+    return plain(limit)

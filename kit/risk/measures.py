@@ -199,10 +199,10 @@ def open_order_notional(context: EntryContext, scope: Scope) -> Measured:
 
 def positions(context: EntryContext, scope: Scope) -> Measured:
     """How many positions are open, or may still be opened by what is approved."""
-    exposures = context.facts.exposures_in(scope, context.groups)
+    exposures = _exposures_in(context, scope)
     if exposures is None:
         return Measured(problem="the positions are not known")
-    places = {one.place for one in exposures if _is_open(one)}
+    places = {one.place for one in exposures if one.is_open}
     return Measured(Decimal(len(places)), Decimal(len(places | {context.place})))
 
 
@@ -310,16 +310,44 @@ def _exposed(context: EntryContext, scope: Scope, measure: Callable[[_Sums], Dec
     return Measured(measure(sums), measure(sums._replace(sells=add(sums.sells, value))))
 
 
+class _ValuedExposure(NamedTuple):
+    """An exposure, whose values are in the currency."""
+
+    place: Place
+    asset: str
+    is_open: bool
+    held: Decimal | None
+    buys: Decimal | None
+    sells: Decimal | None
+
+
+def _exposures_in(context: EntryContext, scope: Scope) -> Sequence[_ValuedExposure] | None:
+    """The exposures of a scope; None if they are not known."""
+    if context.facts.exposures is None:
+        return None
+    found: Sequence[_ValuedExposure] = context.computed("exposures", MESH, lambda: _valued(context))
+    if scope.kind is ScopeKind.MESH:
+        return found
+    return [one for one in found if one.place.is_in(scope, context.groups)]
+
+
+def _valued(context: EntryContext) -> Sequence[_ValuedExposure]:
+    values = context.valuation.values
+    return [
+        _ValuedExposure(one.place, one.asset, _is_open(one), *values(one))
+        for one in context.facts.exposures or ()
+    ]
+
+
 def _sums(context: EntryContext, scope: Scope) -> _Sums:
-    exposures = context.facts.exposures_in(scope, context.groups)
+    exposures = _exposures_in(context, scope)
     if exposures is None:
         return _Sums(problem="the positions are not known")
     gross = signed = bought = sold = ZERO
-    for one in exposures:
-        held, buys, sells = context.valuation.values(one)
+    for place, asset, _, held, buys, sells in exposures:
         if held is None or buys is None or sells is None:
-            place = f"{one.venue}/{one.account}/{one.symbol}"
-            return _Sums(problem=f"{place}: {context.valuation.problem(one.asset)}")
+            name = "/".join(place[:3])
+            return _Sums(problem=f"{name}: {context.valuation.problem(asset)}")
         if held:
             gross, signed = add(gross, abs(held)), add(signed, held)
         if buys or sells:

@@ -217,10 +217,10 @@ async def test_reduction_needs_nothing_that_limits_are_compared_with(rig, monkey
     process = await acting(rig, limited(exposure_max={"mesh": "1000"}))
     order = (await process.manual.submit(place(), LENA)).submitted.orders[0]
 
-    async def gather(*arguments):
+    async def send_reads(*arguments):
         raise AssertionError("facts of limits were asked for")
 
-    monkeypatch.setattr(risk_facts, "gather", gather)
+    monkeypatch.setattr(risk_facts, "send_reads", send_reads)
     rig.venue.free["BTC"] = Decimal("0.01")
     assert SPOT.base == "BTC"
     for request in (cancel(order), place("r2", limit(reduce_only=True)), place("r3", sale())):
