@@ -13,7 +13,7 @@ from core.inspector.active_process import ActiveProcess
 from core.inspector.approvals import Approver
 from core.inspector.decision_handler import DecisionHandler
 from core.inspector.entry_fences import EntryFences
-from core.inspector.event_handler import STREAMS, EventHandler
+from core.inspector.event_handler import EventHandler
 from core.inspector.heartbeat_sender import HeartbeatSender
 from core.inspector.limit_monitor import LimitMonitor
 from core.inspector.manual_orders import ManualOrders
@@ -42,7 +42,7 @@ from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.base.telemetry import Meter
-from kit.events.consumer import Consumption, EventConsumer
+from kit.events.consumer import EventConsumer
 from kit.events.event_reader import EventReader
 from kit.events.leases import Lease
 from kit.events.redis_events import RedisEvents
@@ -99,9 +99,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     handler = EventHandler(lease, DecisionHandler(rules, opener), clock)
     handler.when_changed = unprotected.changed
     reader = EventReader(database, redis, degraded_reasons, clock)
-    consumption = Consumption(
-        SERVICE, STREAMS, handler.handle, wake, prepare=handler.prepare, send=handler.send
-    )
+    consumption = handler.consumption(SERVICE, after_commit=wake)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
     ends = OrderReconciler(database, lease, venues, degraded_reasons, clock)
     heartbeats = HeartbeatSender(approver, venues, degraded_reasons, clock)

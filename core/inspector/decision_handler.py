@@ -58,10 +58,10 @@ class DecisionHandler:
             return []
         intent = event.decision_made.intent
         if reads is None:
-            position = await positions.find_open(
+            found = await positions.send_find_open(
                 connection, intent.strategy, intent.venue, intent.account, intent.symbol
             )
-            return [await self._reduce(connection, event, position)]
+            return [await self._reduce(connection, event, await found())]
         if intent.action == FLIP and (position := await reads.held()) is not None:
             return [await self._reduce(connection, event, position)]
         return [await self._opener.open(connection, event, self._instrument(event), reads)]

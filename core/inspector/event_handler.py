@@ -12,6 +12,7 @@ from core.inspector.transactions import send_hold
 from kit.base.clock import Clock
 from kit.base.database import Answer, Connection
 from kit.events import event_log
+from kit.events.consumer import Consumption
 from kit.events.leases import Lease
 from kit.events.logged_events import LoggedEvent
 
@@ -30,6 +31,12 @@ class EventHandler:
         """For the first event of the transaction."""
         self.when_changed: Callable[[set[bytes]], None] = lambda position_ids: None
         """Called with the ids of changed positions before the commit."""
+
+    def consumption(self, consumer: str, after_commit: Callable[[], None]) -> Consumption:
+        """What a consumer of the decisions and executions does."""
+        return Consumption(
+            consumer, STREAMS, self.handle, after_commit, prepare=self.prepare, send=self.send
+        )
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> None:
         await self._decisions.prepare([logged.event() for logged in events])

@@ -27,9 +27,10 @@ async def _take(
 ) -> bytes:
     filled = event.order_filled
     fill = filled.fill
-    position = await positions.find_open(
+    found = await positions.send_find_open(
         connection, share.strategy, fill.venue, fill.account, fill.symbol
     )
+    position = await found()
     if position is None:
         # The position has ended; the share closes its residual size.
         return b""

@@ -306,7 +306,7 @@ class PositionCloser:
         """Approve orders that close or protect a position, with their verdict."""
         lifecycle_id, now_ns = position.close_lifecycle_id, self._clock.time_ns()
         prefix = lifecycle_prefix(lifecycle_id)
-        number = await positions.next_number(connection, prefix)
+        number = await (await positions.send_next_number(connection, prefix))()
         ids = [lifecycle_request_id(lifecycle_id, number + place) for place in range(len(contents))]
         grouped(contents, f"{prefix}:{number}", orders_pb2.GROUP_ROLE_ALTERNATIVE)
         expires_ns = now_ns + self._rules.approval_ns

@@ -210,25 +210,17 @@ async def insert(connection: Connection, position: Position) -> None:
     )
 
 
-async def find_open(
-    connection: Connection, strategy: str, venue: str, account: str, symbol: str
-) -> Position | None:
-    """The position of a strategy in an instrument, locked until the end of the transaction."""
-    found = await send_find_open(connection, strategy, venue, account, symbol)
-    return await found()
-
-
 async def send_find_open(
     connection: Connection, strategy: str, venue: str, account: str, symbol: str
 ) -> Answer[Position | None]:
-    """``find_open`` without waiting."""
+    """Find the position of a strategy in an instrument, and lock it until the end of the
+    transaction."""
     return await send(connection, _FIND_OPEN, [strategy, venue, account, symbol], _first)
 
 
 async def lock(connection: Connection, position_id: bytes) -> Position | None:
     """A position, locked until the end of the transaction."""
-    found = await send_lock(connection, position_id)
-    return await found()
+    return await (await send_lock(connection, position_id))()
 
 
 async def send_lock(connection: Connection, position_id: bytes) -> Answer[Position | None]:
@@ -394,14 +386,8 @@ async def orders_of(connection: Connection, position: Position) -> list[Strategy
     ]
 
 
-async def next_number(connection: Connection, prefix: str) -> int:
-    """The number of the next order of a lifecycle."""
-    number = await send_next_number(connection, prefix)
-    return await number()
-
-
 async def send_next_number(connection: Connection, prefix: str) -> Answer[int]:
-    """``next_number`` without waiting."""
+    """Read the number of the next order of a lifecycle."""
     return await send(connection, _NUMBERS, [f"{prefix}-%"], lambda rows: int(rows[0][0]) + 1)
 
 

@@ -15,7 +15,7 @@ from core.inspector.active_process import ActiveProcess
 from core.inspector.approvals import Approver
 from core.inspector.decision_handler import DecisionHandler
 from core.inspector.entry_fences import EntryFences
-from core.inspector.event_handler import STREAMS, EventHandler
+from core.inspector.event_handler import EventHandler
 from core.inspector.limit_monitor import LimitMonitor
 from core.inspector.manual_orders import ManualOrders
 from core.inspector.mode_changes import ModeChanges
@@ -35,7 +35,7 @@ from kit.base.degradation import DegradedReasons
 from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from kit.events import event_log
-from kit.events.consumer import Consumption, EventConsumer
+from kit.events.consumer import EventConsumer
 from kit.events.event_ids import event_id
 from kit.events.leases import Lease
 from kit.execution.approval.signing import MeshScope
@@ -156,14 +156,7 @@ class Process:
         self.closer.when_approved = self.manual.when_approved = self.sender.approved
         self.closer.after_commit = self.manual.after_commit = wake
         self.changes.after_commit = wake
-        consumption = Consumption(
-            "inspector",
-            STREAMS,
-            handler.handle,
-            wake,
-            prepare=handler.prepare,
-            send=handler.send,
-        )
+        consumption = handler.consumption("inspector", after_commit=wake)
         reader = rig.reader_of(self.database, self.reasons)
         consumer = EventConsumer(consumption, self.database, reader, self.reasons, clock)
         ends = OrderReconciler(self.database, self.lease, rig.venue, self.reasons, clock)
