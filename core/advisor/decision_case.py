@@ -21,6 +21,7 @@ else:
     # Enum values are plain integers at run time; their type exists for the checker only.
     Action = int
 
+OPEN: Action = signals_pb2.POSITION_ACTION_OPEN
 CLOSE: Action = signals_pb2.POSITION_ACTION_CLOSE
 REDUCE: Action = signals_pb2.POSITION_ACTION_REDUCE
 FLIP: Action = signals_pb2.POSITION_ACTION_FLIP
