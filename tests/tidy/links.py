@@ -11,6 +11,7 @@ PATH = re.compile(r"`((?:kit|core|venues|gateway|ops|proto|schema|docs|benchmark
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 HISTORY = ("CHANGELOG.md", "docs/decisions/*")
 """They tell of files as they were."""
+NUMBERED = re.compile(r"(?:docs/decisions|schema)/(\d{4})[-_]")
 
 
 def dead_links(files: Iterable[File]) -> Iterator[Finding]:
@@ -23,6 +24,16 @@ def dead_links(files: Iterable[File]) -> Iterator[Finding]:
         for number, line in enumerate(file.lines, 1):
             for target in _dead(file.path, line, known, texts):
                 yield Finding("dead_links", file.path, number, f"{target} does not exist")
+
+
+def repeated_numbers(files: Iterable[File]) -> Iterator[Finding]:
+    """A decision, and a migration, has a number of its own."""
+    first: dict[str, str] = {}
+    for path in sorted(file.path for file in files):
+        match = NUMBERED.match(path)
+        other = first.setdefault(match[0], path) if match else path
+        if other != path:
+            yield Finding("repeated_numbers", path, 1, f"{other} has the same number")
 
 
 def _dead(path: str, line: str, known: Iterable[str], texts: Mapping[str, str]) -> Iterator[str]:

@@ -36,6 +36,7 @@ PROJECT_RULES: tuple[ProjectRule, ...] = (
     siblings.simulator_folders,
     siblings.tests_beside_code,
     links.dead_links,
+    links.repeated_numbers,
 )
 RULE_NAMES = {rule.__name__ for rule in (*RULES, *PROJECT_RULES)}
 

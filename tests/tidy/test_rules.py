@@ -298,6 +298,15 @@ def test_a_link_to_nothing_is_found() -> None:
         assert list(links.dead_links([there, File("docs/page.md", text)]))
 
 
+def test_a_number_that_two_records_have_is_found() -> None:
+    def found(*paths: str) -> list[Finding]:
+        return list(links.repeated_numbers(File(path, b"") for path in paths))
+
+    assert not found("docs/decisions/0001-a.md", "docs/decisions/0002-b.md", "schema/0001_a.sql")
+    assert found("docs/decisions/0001-a.md", "docs/decisions/0001-b.md")
+    assert found("schema/0001_a.sql", "schema/0001_b.sql")
+
+
 def test_a_retired_name_is_found_where_it_says_nothing() -> None:
     found = retired_names.retired_name
     assert list(found(python("class Pilot: ...", "kit/execution/a.py")))
