@@ -52,6 +52,7 @@ class Services:
 
     lease_seconds = 5.0
     approval_seconds = 20
+    proposal_seconds = 60
     meter = METER
 
     def __init__(self, world):
