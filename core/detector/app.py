@@ -20,6 +20,7 @@ from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.base.directory import VENUE
 from kit.base.errors import SettingError
 from kit.base.migration import when_migrated
 from kit.base.redis_commands import refuse_cluster
@@ -31,8 +32,11 @@ from kit.events.redis_events import RedisEvents
 from kit.events.relay import EventRelay
 from kit.events.settings import EventsSettings
 from kit.events.shared_leases import SharedLeases
+from kit.marketdata.clients.listed_instruments import ListedInstruments
 
 SERVICE = "detector"
+LISTING_SECONDS_MAX = 1.0
+"""How long a new strategy waits for the instruments of its venue."""
 READ = (event_pb2.EVENT_STREAM_RISK,)
 
 
@@ -68,8 +72,9 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     member = f"{SERVICE}@{mesh.advertise_host or mesh.host}:{settings.port}"
     leases = SharedLeases(database, SERVICE, member, SHARES, settings.lease_seconds)
     shares = InstanceShares(leases, runtime.meter, degraded_reasons, clock)
+    listed = ListedInstruments(runtime.channels(VENUE), LISTING_SECONDS_MAX, clock)
     context = DetectorContext(
-        database, bars, relay.wake, metrics, degraded_reasons, clock, inputs, shares
+        database, bars, relay.wake, metrics, degraded_reasons, clock, inputs, listed, shares
     )
     manager = StrategyManager(pool, found, context)
     reader = EventReader(database, redis, degraded_reasons, clock)
@@ -80,6 +85,7 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     servicer = DetectorServicer(manager, shares, PeerDetectors(shares), database)
     runtime.serve(detector_pb2.DESCRIPTOR, "Detector", servicer)
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
+    runtime.run_task("instruments", listed.run)
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_task("shares", after_migration(shares.run))
     runtime.run_task("fills", lambda: shares.run_one(consumer.run))

@@ -1,4 +1,4 @@
-"""Stores which strategies people have started and stopped."""
+"""Stores which strategies people have started, stopped and paused."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from psycopg.types.json import Jsonb
 from core.detector.evaluation import StrategySource
 from kit.base.database import Connection
 
-_LIST = "SELECT name, runs, changes FROM detector_strategies"
+_LIST = "SELECT name, runs, is_paused, changes FROM detector_strategies"
 _LOAD = (
     "SELECT source, file, strategy, parameters FROM detector_strategies"
     " WHERE name = %s AND source IS NOT NULL"
@@ -15,29 +15,30 @@ _LOAD = (
 _START = (
     "INSERT INTO detector_strategies VALUES (%s, true, %s, %s, %s, %s, 1)"
     " ON CONFLICT (name) DO UPDATE SET runs = true, source = excluded.source, file = excluded.file,"
-    " strategy = excluded.strategy, parameters = excluded.parameters,"
+    " strategy = excluded.strategy, parameters = excluded.parameters, is_paused = false,"
     " changes = detector_strategies.changes + 1"
 )
 _SWITCH = (
-    "INSERT INTO detector_strategies VALUES (%s, %s, NULL, '', '', '{}', 1)"
-    " ON CONFLICT (name) DO UPDATE SET runs = excluded.runs,"
+    "INSERT INTO detector_strategies VALUES (%s, %s, NULL, '', '', '{}', 1, %s)"
+    " ON CONFLICT (name) DO UPDATE SET runs = excluded.runs, is_paused = excluded.is_paused,"
     " changes = detector_strategies.changes + 1"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The last start or stop of a strategy by a person."""
+    """The last start, stop, pause or resumption of a strategy by a person."""
 
     runs: bool = True
+    is_paused: bool = False
     changes: int = 0
-    """Grows with each start and stop; 0: none yet."""
+    """Grows with each of them; 0: none yet."""
 
 
 async def listed(connection: Connection) -> dict[str, Assignment]:
     """By name of the strategy."""
     rows = await (await connection.execute(_LIST)).fetchall()
-    return {name: Assignment(runs, changes) for name, runs, changes in rows}
+    return {name: Assignment(*row) for name, *row in rows}
 
 
 async def source_of(connection: Connection, name: str) -> StrategySource | None:
@@ -53,6 +54,6 @@ async def start(connection: Connection, name: str, source: StrategySource) -> No
     await connection.execute(_START, arguments)
 
 
-async def switch(connection: Connection, name: str, *, runs: bool) -> None:
-    """Start or stop a strategy that is known."""
-    await connection.execute(_SWITCH, [name, runs])
+async def switch(connection: Connection, name: str, *, runs: bool, is_paused: bool = False) -> None:
+    """Start, stop, pause or resume a strategy that is known."""
+    await connection.execute(_SWITCH, [name, runs, is_paused])

@@ -16,6 +16,10 @@ class BatchAbandoned(Exception):
     """The call of a batch has failed or was cancelled. Its effect is unknown."""
 
 
+async def _next_turn() -> None:
+    await asyncio.sleep(0)
+
+
 class _Batch(Generic[Item, Result]):
     """The items of one call. The caller of the first item makes the call."""
 
@@ -38,12 +42,15 @@ class CallBatcher(Generic[Item, Result]):
         call: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         undone: tuple[type[Exception], ...] = (),
         calls_max: int = CALLS_MAX,
+        wait: Callable[[], Awaitable[None]] = _next_turn,
     ) -> None:
         """``call``: returns a result for each item. ``undone``: errors after which nothing was
-        done. ``calls_max``: most calls of batches at the same time."""
+        done. ``calls_max``: most calls of batches at the same time. ``wait``: how long a batch
+        waits for more items; by default until the next turn of the event loop."""
         self._call = call
         self._undone = undone
         self._turn = asyncio.Semaphore(calls_max)
+        self._wait = wait
         self._open: _Batch[Item, Result] | None = None
 
     async def of(self, item: Item) -> Result:
@@ -65,7 +72,7 @@ class CallBatcher(Generic[Item, Result]):
 
     async def _made(self, group: _Batch[Item, Result]) -> Sequence[Result]:
         try:
-            await asyncio.sleep(0)
+            await self._wait()
             async with self._turn:
                 self._close(group)
                 found = await self._call(group.items)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from core.detector.bar_clients import BarSource
 from core.detector.instance_shares import AllInstances, InstanceOwnership
+from core.detector.listings import AllListed, Listings
 from core.detector.metrics import DetectorMetrics
 from core.detector.step_store import StepStore
 from kit.base.clock import Clock
@@ -26,6 +27,8 @@ class DetectorContext:
     clock: Clock
     inputs: InputSource = field(default_factory=NoInputs)
     """Where market data besides bars come from."""
+    listings: Listings = field(default_factory=AllListed)
+    """Which instruments there are."""
     ownership: InstanceOwnership = field(default_factory=AllInstances)
     """Which strategies run here."""
     steps: StepStore = field(init=False)

@@ -1,4 +1,4 @@
-"""Stores the starts, failures and stops of strategies on instruments as events."""
+"""Stores the states of strategies on instruments as events."""
 
 from typing import NamedTuple
 
@@ -14,6 +14,8 @@ from kit.strategy.strategy_terms import SOURCE
 RUNNING = signals_pb2.STRATEGY_RUN_STATE_RUNNING
 FAILED = signals_pb2.STRATEGY_RUN_STATE_FAILED
 STOPPED = signals_pb2.STRATEGY_RUN_STATE_STOPPED
+WARMING = signals_pb2.STRATEGY_RUN_STATE_WARMING
+PAUSED = signals_pb2.STRATEGY_RUN_STATE_PAUSED
 
 STREAM = event_pb2.EVENT_STREAM_SIGNALS
 
@@ -21,7 +23,7 @@ _NEWEST = "SELECT body FROM events WHERE subject = %s ORDER BY sequence DESC LIM
 
 
 class InstanceState(NamedTuple):
-    """Whether a strategy runs on an instrument."""
+    """What a strategy does on an instrument."""
 
     version: str
     state: "signals_pb2.StrategyRunState.ValueType"

@@ -1,6 +1,7 @@
 """The metrics of the detector."""
 
 import msgspec
+from prometheus_client import Counter
 
 from core.detector.workers.messages import Restrictions
 from kit.base import telemetry
@@ -14,8 +15,12 @@ class DetectorMetrics:
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
+        self._counters: dict[str, tuple[Counter, Counter]] = {}
         self._bars = meter.counter("detector_bars", "Final bars that were evaluated", "strategy")
         self._signals = meter.counter("detector_signals", "Signals that were stored", "strategy")
+        self._dropped = meter.counter(
+            "detector_dropped_signals", "Signals that paused strategies did not raise", "strategy"
+        )
         self._restrictions = meter.gauge(
             "detector_worker_restrictions",
             "Whether processes with strategies are restricted so: 1, or 0",
@@ -25,9 +30,17 @@ class DetectorMetrics:
             "detector_stopped_strategies", "Strategies that were stopped by an error of their own"
         )
 
-    def evaluated(self, strategy: str, bars: int, signals: int) -> None:
-        self._bars.labels(strategy).inc(bars)
-        self._signals.labels(strategy).inc(signals)
+    def evaluated(self, strategy: str, bars: int, signals: int, dropped: int) -> None:
+        counters = self._counters.get(strategy)
+        if counters is None:
+            # Finding the counters by their label takes longer than the rest.
+            counters = self._bars.labels(strategy), self._signals.labels(strategy)
+            self._counters[strategy] = counters
+        counters[0].inc(bars)
+        if signals:
+            counters[1].inc(signals)
+        if dropped:
+            self._dropped.labels(strategy).inc(dropped)
 
     def started(self, restrictions: Restrictions) -> None:
         """A process for strategies has started."""

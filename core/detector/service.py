@@ -51,6 +51,18 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
         await self._manager.stop(request.strategy)
         return detector_pb2.StopStrategyResponse()
 
+    async def PauseStrategy(
+        self, request: detector_pb2.PauseStrategyRequest, context: Context
+    ) -> detector_pb2.PauseStrategyResponse:
+        await self._manager.pause(request.strategy)
+        return detector_pb2.PauseStrategyResponse()
+
+    async def ResumeStrategy(
+        self, request: detector_pb2.ResumeStrategyRequest, context: Context
+    ) -> detector_pb2.ResumeStrategyResponse:
+        await self._manager.resume(request.strategy)
+        return detector_pb2.ResumeStrategyResponse()
+
     async def ListStrategies(
         self, request: detector_pb2.ListStrategiesRequest, context: Context
     ) -> detector_pb2.ListStrategiesResponse:

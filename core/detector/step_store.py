@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from venuemesh.events.v1 import event_pb2
 
@@ -19,6 +20,9 @@ from kit.events import event_log
 from kit.events.event_log import EventConflict
 from kit.events.leases import LeaseLost
 
+SILENT_SECONDS = 0.05
+"""How long a step without a signal waits, so that those with signals come before it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -34,10 +38,27 @@ class Step:
     """Set if it runs from now on."""
     time_ns: int
     """End of the newest bar."""
+    is_live: bool
+    """Whether it follows a bar that has just ended."""
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether nobody waits for it."""
+        has_news = self.events or self.run or self.seen or self.state
+        return self.is_live and not has_news
+
+
+class StateChange(NamedTuple):
+    """A new state of a strategy on an instrument."""
+
+    key: InstanceKey
+    state: InstanceState
+    time_ns: int
 
 
 class StepStore:
-    """Stores simultaneous steps in one transaction, all or none."""
+    """Stores simultaneous steps in one transaction, all or none. Steps with signals come first:
+    many bars end at the same time, and few of them raise one."""
 
     def __init__(self, database: Database, clock: Clock, ownership: InstanceOwnership) -> None:
         self._database = database
@@ -46,6 +67,8 @@ class StepStore:
         self._reads = CallBatcher(self._read)
         undone = ConsumerPositionConflict, EventConflict, LeaseLost
         self._writes = CallBatcher(self._write, undone)
+        self._silent_writes = CallBatcher(self._write, undone, calls_max=1, wait=self._wait)
+        self._changes = CallBatcher(self._change, undone)
 
     async def position(self, key: InstanceKey) -> Decimal:
         """Raises StoreUnavailable."""
@@ -58,9 +81,19 @@ class StepStore:
         """Raises ConsumerPositionConflict, EventConflict, LeaseLost, and StoreUnavailable, after
         which the step may be stored or not."""
         try:
-            await self._writes.of(step)
+            await (self._silent_writes if step.may_wait else self._writes).of(step)
         except BatchAbandoned as error:
             raise _unavailable(error) from error
+
+    async def change(self, change: StateChange) -> None:
+        """Store a state without a step. Raises as ``keep``."""
+        try:
+            await self._changes.of(change)
+        except BatchAbandoned as error:
+            raise _unavailable(error) from error
+
+    async def _wait(self) -> None:
+        await self._clock.sleep(SILENT_SECONDS)
 
     async def _read(self, keys: Sequence[InstanceKey]) -> Sequence[Decimal]:
         async with self._database.reading() as connection:
@@ -85,6 +118,14 @@ class StepStore:
                         connection, step.move.key, step.state, step.time_ns, stored_time_ns
                     )
         return [None] * len(steps)
+
+    async def _change(self, changes: Sequence[StateChange]) -> Sequence[None]:
+        stored_time_ns = self._clock.time_ns()
+        async with self._database.transaction() as connection:
+            await self._ownership.hold(connection, [change.key for change in changes])
+            for change in changes:
+                await instance_states.record(connection, *change, stored_time_ns)
+        return [None] * len(changes)
 
 
 def _unavailable(error: BatchAbandoned) -> StoreUnavailable:

@@ -1,4 +1,4 @@
-"""Starts and stops strategies while the mesh runs."""
+"""Starts, stops and pauses strategies while the mesh runs."""
 
 import asyncio
 from asyncio import TaskGroup
@@ -99,6 +99,10 @@ class StrategyManager:
             if count > most:
                 raise _unusable(f"{count} {what}; allowed: up to {most}", str(count), f"{most}")
         terms = (await self._loaded(source, name)).terms
+        for venue, symbol in terms.parsed_instruments():
+            if await self._context.listings.unlisted(venue, [symbol]):
+                text = f"instruments: {venue} lists no instrument {symbol!r}"
+                raise _unusable(text, f"{venue}/{symbol}", "an instrument that its venue lists")
         async with self._context.database.transaction() as connection:
             await assignments.start(connection, terms.name, source)
         self._changed.set()
@@ -112,6 +116,28 @@ class StrategyManager:
             for runner in self._runs_as(name):
                 await runner.keep_stopped(connection, BY_A_PERSON)
         self._context.after_signal()
+        self._changed.set()
+
+    async def pause(self, name: str) -> None:
+        """Keep a strategy from opening positions. Raises UnknownStrategy, BadRequest,
+        StoreUnavailable."""
+        await self._switch_pause(name, is_paused=True)
+
+    async def resume(self, name: str) -> None:
+        """Let a paused strategy open positions again. Raises UnknownStrategy, BadRequest,
+        StoreUnavailable."""
+        await self._switch_pause(name, is_paused=False)
+
+    async def _switch_pause(self, name: str, *, is_paused: bool) -> None:
+        async with self._context.database.transaction() as connection:
+            listed = await assignments.listed(connection)
+            await self._require(name, listed)
+            known = listed.get(name, Assignment())
+            if not known.runs:
+                text = f"strategy {name!r} is stopped; StartStrategy starts it"
+                raise BadRequest(text, field="strategy", value=name, allowed="one that runs")
+            if known.is_paused != is_paused:
+                await assignments.switch(connection, name, runs=True, is_paused=is_paused)
         self._changed.set()
 
     def _runs_as(self, name: str) -> Sequence[StrategyRunner]:
@@ -208,12 +234,12 @@ class StrategyManager:
         program: StrategyProgram | None,
         error: StrategyFileError | None = None,
     ) -> _Known:
-        runners = [] if program is None else self._runners_of(program)
+        runners = [] if program is None else self._runners_of(program, wanted.is_paused)
         return _Known(wanted, error, runners, [])
 
-    def _runners_of(self, program: StrategyProgram) -> list[StrategyRunner]:
+    def _runners_of(self, program: StrategyProgram, is_paused: bool) -> list[StrategyRunner]:
         instruments = program.terms.parsed_instruments()
-        return [StrategyRunner(program, one, self._context) for one in instruments]
+        return [StrategyRunner(program, one, self._context, is_paused) for one in instruments]
 
 
 def _unusable(message: str, value: str, allowed: str) -> BadRequest:

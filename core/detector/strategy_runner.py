@@ -26,7 +26,7 @@ from core.detector.evaluation import (
 from core.detector.input_buffer import InputBuffer
 from core.detector.instance_states import InstanceState
 from core.detector.run_store import SeenPosition, StrategyRun
-from core.detector.step_store import Step
+from core.detector.step_store import StateChange, Step
 from core.detector.store import InstanceKey, InstanceUpdate, StoredInstance
 from kit.base import backoff, telemetry
 from kit.base.database import POSTGRESQL, Connection, ConsumerPositionConflict
@@ -34,18 +34,26 @@ from kit.base.errors import StoreUnavailable
 from kit.events.event_log import EventConflict
 from kit.events.leases import LeaseLost
 from kit.strategy.input_feed import InputFeed
+from kit.strategy.instance import OPEN
 from kit.strategy.strategy import Instrument
 
 RETRY_SECONDS_MAX = 5.0
 FIRST_BAR = "waits for its first bar"
 ELSEWHERE = "another detector runs it"
+BY_A_PERSON = "it was paused by a person; ResumeStrategy lets it open positions again"
 SIGNALS = event_pb2.EVENT_STREAM_SIGNALS
 WAITING = detector_pb2.STRATEGY_STATE_WAITING
 RUNNING = detector_pb2.STRATEGY_STATE_RUNNING
 STOPPED = detector_pb2.STRATEGY_STATE_STOPPED
 FAILED = detector_pb2.STRATEGY_STATE_FAILED
+WARMING = detector_pb2.STRATEGY_STATE_WARMING
+PAUSED = detector_pb2.STRATEGY_STATE_PAUSED
 
 _log = telemetry.logger("detector")
+
+
+class _Unlisted(Exception):
+    """The venue has no such instrument, at least not yet."""
 
 
 class StrategyRunner:
@@ -56,8 +64,13 @@ class StrategyRunner:
     """
 
     def __init__(
-        self, program: StrategyProgram, instrument: Instrument, context: DetectorContext
+        self,
+        program: StrategyProgram,
+        instrument: Instrument,
+        context: DetectorContext,
+        is_paused: bool = False,
     ) -> None:
+        """``is_paused``: it opens no position."""
         self.terms = program.terms
         self.key = InstanceKey(self.terms.name, *instrument)
         self.state = WAITING
@@ -71,6 +84,7 @@ class StrategyRunner:
         self._program = program
         self._instrument = instrument
         self._context = context
+        self._is_paused = is_paused
         self._instance: RunningInstance | None = None
         self._stored: StoredInstance | None = None
         self._begins = False
@@ -98,6 +112,8 @@ class StrategyRunner:
                 if not self._context.ownership.owns(self.key):
                     self._wait(ELSEWHERE)
                 raise
+            except _Unlisted as error:
+                self._wait(str(error))
             except (BarsUnavailable, ConsumerPositionConflict, LeaseLost, EvaluationLost) as error:
                 _log.info("begin again", extra={"strategy": self.name, "detail": str(error)})
                 self._wait(str(error))
@@ -145,6 +161,9 @@ class StrategyRunner:
     async def _follow(self) -> None:
         """Run from the stored state until an error."""
         stored = await self._load()
+        venue, symbol = self._instrument
+        if stored is None and await self._context.listings.unlisted(venue, [symbol]):
+            raise _Unlisted(f"{venue} lists no instrument {symbol!r}")
         state = None if stored is None else stored.state
         instance = await self._begin(state)
         try:
@@ -193,39 +212,56 @@ class StrategyRunner:
                         await inputs.fill(bar, waits=waits)
                         steps.append(BarStep(bar, rows.take()))
                     if part.warms_up:
-                        self._warm_up_time_ns = part.bars[0].open_time_ns
+                        if self.state != WARMING:
+                            await self._begin_to_warm_up(part.bars)
                         await instance.warm_up(steps)
                     else:
-                        await self._step(steps)
+                        await self._step(steps, is_live=waits)
 
-    async def _step(self, steps: Sequence[BarStep]) -> None:
+    async def _begin_to_warm_up(self, bars: Sequence[bars_pb2.Bar]) -> None:
+        self._warm_up_time_ns, detail = bars[0].open_time_ns, f"{len(bars)} recorded bars"
+        now = InstanceState(self.terms.version, instance_states.WARMING, detail)
+        await self._context.steps.change(StateChange(self.key, now, bars[-1].close_time_ns))
+        self._context.after_signal()
+        self.state, self.detail = WARMING, detail
+
+    async def _step(self, steps: Sequence[BarStep], *, is_live: bool) -> None:
         """Evaluate bars and store the result."""
         first, newest = steps[0].bar, steps[-1].bar
-        context, is_new = self._context, self.state != RUNNING
+        context = self._context
+        state, detail = (PAUSED, BY_A_PERSON) if self._is_paused else (RUNNING, "")
+        stored = instance_states.PAUSED if self._is_paused else instance_states.RUNNING
+        is_new = self.state != state
         position = await context.steps.position(self.key)
         # No transaction is open while the code of a strategy runs: it may take seconds.
         found = await self._updated(steps, position)
+        events = list(filter(self._may_raise, found.events))
         version = self.terms.version
         now = StoredInstance(version, newest.open_time_ns, newest.revision, found.state)
         await context.steps.keep(
             Step(
                 move=InstanceUpdate(self.key, self._stored, now),
-                events=found.events,
+                events=events,
                 run=self._run(first) if self._begins else None,
                 seen=self._seen(first, position),
-                state=InstanceState(version, instance_states.RUNNING, "") if is_new else None,
+                state=InstanceState(version, stored, detail) if is_new else None,
                 time_ns=newest.close_time_ns,
+                is_live=is_live,
             )
         )
-        if found.events or is_new:
+        if events or is_new:
             context.after_signal()
         self._stored, self.bar, self.position = now, newest, position
         self._seen_position, self._begins = position, False
-        self.signals += len(found.events)
-        self.state, self.detail = RUNNING, ""
+        self.signals += len(events)
+        self.state, self.detail = state, detail
         if is_new:
             self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
-        self._context.metrics.evaluated(self.key.strategy, len(steps), len(found.events))
+        dropped = len(found.events) - len(events)
+        self._context.metrics.evaluated(self.key.strategy, len(steps), len(events), dropped)
+
+    def _may_raise(self, event: event_pb2.Event) -> bool:
+        return not (self._is_paused and event.signal_raised.action == OPEN)
 
     async def _updated(self, steps: Sequence[BarStep], position: Decimal) -> Evaluated:
         """The result of bars. If another strategy has ended the worker process, and the state is

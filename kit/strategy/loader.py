@@ -89,6 +89,10 @@ def load_source(
     if not found:
         reason = "no name of the file is a Strategy: write NAME = Strategy(…)"
         raise StrategyFileError(file, 1, reason)
+    strategy_names = [strategy.name for strategy in found.values()]
+    twice = next((one for one in strategy_names if strategy_names.count(one) > 1), None)
+    if twice is not None:
+        raise StrategyFileError(file, 1, f"two strategies of the file have the name {twice!r}")
     return [LoadedStrategy(strategy, version, file) for strategy in found.values()]
 
 

@@ -36,8 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--as", dest="name", default="", metavar="NAME", help="run it as NAME")
     _add_parameters(run)
     stop = gateway.add_verb(verbs, "stop", "stop a strategy; it keeps its position")
+    pause = gateway.add_verb(verbs, "pause", "keep a strategy from opening positions")
+    resume = gateway.add_verb(verbs, "resume", "let a paused strategy open positions again")
     explain = gateway.add_verb(verbs, "explain", "what each rule says now")
-    for verb in (stop, explain):
+    for verb in (stop, pause, resume, explain):
         verb.add_argument("name", metavar="NAME", help="as list shows it")
     signals = gateway.add_verb(verbs, "signals", "its signals over the record, as CSV or Arrow")
     signals.add_argument("file", type=Path, metavar="FILE", help="a Python file")
@@ -114,6 +116,8 @@ async def _call(chosen: argparse.Namespace) -> int:
         "list": _list,
         "run": _run,
         "stop": _stop,
+        "pause": _pause,
+        "resume": _resume,
         "explain": _explain,
     }
     async with gateway.connected(gateway.require(chosen)) as channel:
@@ -170,6 +174,24 @@ async def _stop(stub: "Stub", chosen: argparse.Namespace) -> None:
         print_json(answer)
     else:
         console().print(f"{chosen.name} is stopped; a position that it has is kept")
+
+
+async def _pause(stub: "Stub", chosen: argparse.Namespace) -> None:
+    request = detector_pb2.PauseStrategyRequest(strategy=chosen.name)
+    answer = await stub.PauseStrategy(request, timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(answer)
+    else:
+        console().print(f"{chosen.name} opens no position; it still closes the one that it has")
+
+
+async def _resume(stub: "Stub", chosen: argparse.Namespace) -> None:
+    request = detector_pb2.ResumeStrategyRequest(strategy=chosen.name)
+    answer = await stub.ResumeStrategy(request, timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(answer)
+    else:
+        console().print(f"{chosen.name} may open positions")
 
 
 async def _explain(stub: "Stub", chosen: argparse.Namespace) -> None:

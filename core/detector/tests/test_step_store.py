@@ -21,10 +21,10 @@ async def rig(postgres_url):
         yield rig
 
 
-def step(number, before, now, events=()):
+def step(number, before, now, events=(), is_live=False):
     key = InstanceKey(f"one{number}", "binance", "BTCUSDT")
     move = InstanceUpdate(key, before, now)
-    return Step(move, list(events), None, None, None, 1)
+    return Step(move, list(events), None, None, None, 1, is_live)
 
 
 async def kept(rig, *steps):
@@ -47,6 +47,20 @@ async def test_who_is_not_where_it_was_keeps_no_other_one_back(rig):
         stored = [await store.load(connection, one.move.key) for one in moved]
     assert stored == [second, second, first, second, second]
     assert await rig.signals() == []
+
+
+async def test_a_step_with_a_signal_is_stored_before_those_without_one(rig, monkeypatch):
+    may_go_on = asyncio.Event()
+    monkeypatch.setattr(rig.context.steps._silent_writes, "_wait", may_go_on.wait)
+    now, event = StoredInstance("a", 1, 0, b"1"), instance().update(bar(0), FLAT)
+    silent = [asyncio.create_task(kept(rig, step(n, None, now, is_live=True))) for n in (0, 1)]
+    await kept(rig, step(2, None, now, [event], is_live=True), step(3, None, now))
+    async with rig.database.transaction() as connection:
+        found = await connection.execute("SELECT strategy FROM detector_instances ORDER BY 1")
+        assert await found.fetchall() == [("one2",), ("one3",)]
+    assert not any(one.done() for one in silent)
+    may_go_on.set()
+    assert await asyncio.gather(*silent) == [[None], [None]]
 
 
 async def test_each_gets_its_own_position(rig):

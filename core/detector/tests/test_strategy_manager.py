@@ -2,23 +2,39 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from core.detector import instance_states as stored
+from core.detector import store
 from core.detector.evaluation import ProgramFolder, StrategyRefused, StrategySource
 from core.detector.local_programs import LocalProgram, LocalPrograms
+from core.detector.store import FLAT, InstanceKey
 from core.detector.strategy_manager import StrategyManager
-from core.detector.strategy_runner import FAILED, RUNNING, STOPPED
+from core.detector.strategy_runner import FAILED, PAUSED, RUNNING, STOPPED
 from core.detector.tests.process import STRATEGY
 from core.detector.tests.rig import numbers, rig_for
 from kit.base.errors import BadRequest, UnknownStrategy
+from kit.strategy.instance import CLOSE, OPEN
 from kit.strategy.loader import load_source
 from kit.strategy.tests.market import bar
 from tests.support.waiting import until
 
 ANOTHER = STRATEGY.replace('notional="25"', 'notional="50"')
+
+
+CLOSING = (
+    STRATEGY.replace('name="always"', 'name="closing"')
+    .replace(
+        "    threshold=0.5,\n",
+        '    threshold=0.5,\n    exits=(Exit(name="out", condition=close > 0, closes="long"),),\n',
+    )
+    .replace("import PositionSize", "import Exit, PositionSize")
+)
+"""Opens a position on each bar, and closes it on each bar."""
+CLOSING_KEY = InstanceKey("closing", "binance", "BTCUSDT")
 
 
 @pytest.fixture
@@ -56,6 +72,11 @@ async def running(rig, *texts):
 
 def states(manager):
     return {runner.key.strategy: runner.state for runner in manager.runners}
+
+
+def paused(manager):
+    """Whether CLOSING is paused, of each of its runners."""
+    return [one._is_paused for one in manager.runners if one.key == CLOSING_KEY]
 
 
 async def signals_of(rig, name):
@@ -106,6 +127,43 @@ async def test_what_was_started_and_stopped_stays_so_after_a_restart(rig):
         await until(lambda: rig.bars.followers == 2)
         await sent(rig, manager, 4)
     assert numbers(await signals_of(rig, "second")) == [3, 4]
+
+
+async def test_a_paused_strategy_opens_no_position_and_still_closes_one(rig):
+    async with running(rig, STRATEGY, CLOSING) as manager:
+        await until(lambda: rig.bars.followers == 2)
+        for number in range(5):
+            await sent(rig, manager, number)
+        await manager.pause("closing")
+        await until(lambda: paused(manager) == [True])
+        await until(lambda: rig.bars.followers == 2)
+        await sent(rig, manager, 5)
+        assert states(manager) == {"always": RUNNING, "closing": PAUSED}
+        async with rig.database.transaction() as connection:
+            await store.keep_position(connection, CLOSING_KEY, Decimal(1))
+        await sent(rig, manager, 6)
+    async with running(rig, STRATEGY, CLOSING) as manager:
+        # It stays so after a restart.
+        await until(lambda: rig.bars.followers == 2)
+        async with rig.database.transaction() as connection:
+            await store.keep_position(connection, CLOSING_KEY, FLAT)
+        await sent(rig, manager, 7)
+        assert states(manager) == {"always": RUNNING, "closing": PAUSED}
+        await manager.resume("closing")
+        await until(lambda: paused(manager) == [False])
+        await until(lambda: rig.bars.followers == 2)
+        await sent(rig, manager, 8)
+        await manager.stop("closing")
+        with pytest.raises(BadRequest, match="'closing' is stopped; StartStrategy starts it"):
+            await manager.pause("closing")
+        with pytest.raises(UnknownStrategy):
+            await manager.resume("none")
+    found = await signals_of(rig, "closing")
+    actions = [one.signal_raised.action for one in found]
+    assert (numbers(found), actions) == ([3, 4, 6, 8], [OPEN, OPEN, CLOSE, OPEN])
+    assert numbers(await signals_of(rig, "always")) == list(range(3, 9))
+    kinds = [state for state, _ in await rig.states("closing")]
+    assert kinds == [stored.RUNNING, stored.PAUSED, stored.RUNNING, stored.STOPPED]
 
 
 async def test_a_changed_file_replaces_what_runs(rig):

@@ -133,6 +133,10 @@ async def test_the_first_bars_warm_up_from_the_record(rig):
         await seen(runner, 10)
     (event,) = await rig.signals()
     assert event.signal_raised.request.stop_distance == "107"
+    assert await rig.states("always") == [
+        (instance_states.WARMING, "4 recorded bars"),
+        (instance_states.RUNNING, ""),
+    ]
 
 
 async def test_a_changed_file_warms_up_again_and_goes_on(rig):

@@ -14,6 +14,8 @@ const WORDS: Record<StrategyState, string> = {
   [StrategyState.RUNNING]: "running",
   [StrategyState.STOPPED]: "stopped",
   [StrategyState.FAILED]: "failed",
+  [StrategyState.WARMING]: "warming",
+  [StrategyState.PAUSED]: "paused",
 };
 
 /** A newer detector may have a state that this page does not know. */

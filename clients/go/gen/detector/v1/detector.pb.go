@@ -41,6 +41,10 @@ const (
 	// Its code has failed or exceeded its resources, or its file is unusable; see detail. It restarts
 	// with the detector, or by StartStrategy.
 	StrategyState_STRATEGY_STATE_FAILED StrategyState = 4
+	// It evaluates recorded bars, which raise no signal, before its first live bar.
+	StrategyState_STRATEGY_STATE_WARMING StrategyState = 5
+	// It follows the bars, but opens no position, as a person has paused it.
+	StrategyState_STRATEGY_STATE_PAUSED StrategyState = 6
 )
 
 // Enum value maps for StrategyState.
@@ -51,6 +55,8 @@ var (
 		2: "STRATEGY_STATE_RUNNING",
 		3: "STRATEGY_STATE_STOPPED",
 		4: "STRATEGY_STATE_FAILED",
+		5: "STRATEGY_STATE_WARMING",
+		6: "STRATEGY_STATE_PAUSED",
 	}
 	StrategyState_value = map[string]int32{
 		"STRATEGY_STATE_UNSPECIFIED": 0,
@@ -58,6 +64,8 @@ var (
 		"STRATEGY_STATE_RUNNING":     2,
 		"STRATEGY_STATE_STOPPED":     3,
 		"STRATEGY_STATE_FAILED":      4,
+		"STRATEGY_STATE_WARMING":     5,
+		"STRATEGY_STATE_PAUSED":      6,
 	}
 )
 
@@ -554,6 +562,172 @@ func (*StopStrategyResponse) Descriptor() ([]byte, []int) {
 	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{6}
 }
 
+// Request of PauseStrategy.
+type PauseStrategyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name under which it runs.
+	Strategy      string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseStrategyRequest) Reset() {
+	*x = PauseStrategyRequest{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseStrategyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseStrategyRequest) ProtoMessage() {}
+
+func (x *PauseStrategyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseStrategyRequest.ProtoReflect.Descriptor instead.
+func (*PauseStrategyRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PauseStrategyRequest) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+// Response of PauseStrategy.
+type PauseStrategyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseStrategyResponse) Reset() {
+	*x = PauseStrategyResponse{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseStrategyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseStrategyResponse) ProtoMessage() {}
+
+func (x *PauseStrategyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseStrategyResponse.ProtoReflect.Descriptor instead.
+func (*PauseStrategyResponse) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{8}
+}
+
+// Request of ResumeStrategy.
+type ResumeStrategyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name under which it runs.
+	Strategy      string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeStrategyRequest) Reset() {
+	*x = ResumeStrategyRequest{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeStrategyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeStrategyRequest) ProtoMessage() {}
+
+func (x *ResumeStrategyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeStrategyRequest.ProtoReflect.Descriptor instead.
+func (*ResumeStrategyRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ResumeStrategyRequest) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+// Response of ResumeStrategy.
+type ResumeStrategyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeStrategyResponse) Reset() {
+	*x = ResumeStrategyResponse{}
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeStrategyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeStrategyResponse) ProtoMessage() {}
+
+func (x *ResumeStrategyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeStrategyResponse.ProtoReflect.Descriptor instead.
+func (*ResumeStrategyResponse) Descriptor() ([]byte, []int) {
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{10}
+}
+
 // Request of Explain.
 type ExplainRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -569,7 +743,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[7]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -581,7 +755,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[7]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -594,7 +768,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{7}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ExplainRequest) GetStrategy() string {
@@ -646,7 +820,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[8]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +832,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[8]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +845,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{8}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ExplainResponse) GetStatus() *StrategyStatus {
@@ -747,7 +921,7 @@ type GetEvaluationsRequest struct {
 
 func (x *GetEvaluationsRequest) Reset() {
 	*x = GetEvaluationsRequest{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[9]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +933,7 @@ func (x *GetEvaluationsRequest) String() string {
 func (*GetEvaluationsRequest) ProtoMessage() {}
 
 func (x *GetEvaluationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[9]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +946,7 @@ func (x *GetEvaluationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEvaluationsRequest.ProtoReflect.Descriptor instead.
 func (*GetEvaluationsRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{9}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetEvaluationsRequest) GetStrategy() string {
@@ -823,7 +997,7 @@ type GetEvaluationsResponse struct {
 
 func (x *GetEvaluationsResponse) Reset() {
 	*x = GetEvaluationsResponse{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[10]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -835,7 +1009,7 @@ func (x *GetEvaluationsResponse) String() string {
 func (*GetEvaluationsResponse) ProtoMessage() {}
 
 func (x *GetEvaluationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[10]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -848,7 +1022,7 @@ func (x *GetEvaluationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEvaluationsResponse.ProtoReflect.Descriptor instead.
 func (*GetEvaluationsResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{10}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetEvaluationsResponse) GetStatus() *StrategyStatus {
@@ -901,7 +1075,7 @@ type EvaluatedRule struct {
 
 func (x *EvaluatedRule) Reset() {
 	*x = EvaluatedRule{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[11]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -913,7 +1087,7 @@ func (x *EvaluatedRule) String() string {
 func (*EvaluatedRule) ProtoMessage() {}
 
 func (x *EvaluatedRule) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[11]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -926,7 +1100,7 @@ func (x *EvaluatedRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EvaluatedRule.ProtoReflect.Descriptor instead.
 func (*EvaluatedRule) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{11}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *EvaluatedRule) GetRule() string {
@@ -972,7 +1146,7 @@ type Evaluation struct {
 
 func (x *Evaluation) Reset() {
 	*x = Evaluation{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[12]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -984,7 +1158,7 @@ func (x *Evaluation) String() string {
 func (*Evaluation) ProtoMessage() {}
 
 func (x *Evaluation) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[12]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -997,7 +1171,7 @@ func (x *Evaluation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Evaluation.ProtoReflect.Descriptor instead.
 func (*Evaluation) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{12}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Evaluation) GetOpenTimeNs() int64 {
@@ -1053,7 +1227,7 @@ type ComputedValue struct {
 
 func (x *ComputedValue) Reset() {
 	*x = ComputedValue{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[13]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1065,7 +1239,7 @@ func (x *ComputedValue) String() string {
 func (*ComputedValue) ProtoMessage() {}
 
 func (x *ComputedValue) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[13]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1078,7 +1252,7 @@ func (x *ComputedValue) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ComputedValue.ProtoReflect.Descriptor instead.
 func (*ComputedValue) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{13}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ComputedValue) GetValue() float64 {
@@ -1103,7 +1277,7 @@ type StrategyRun struct {
 
 func (x *StrategyRun) Reset() {
 	*x = StrategyRun{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[14]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1115,7 +1289,7 @@ func (x *StrategyRun) String() string {
 func (*StrategyRun) ProtoMessage() {}
 
 func (x *StrategyRun) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[14]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1128,7 +1302,7 @@ func (x *StrategyRun) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StrategyRun.ProtoReflect.Descriptor instead.
 func (*StrategyRun) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{14}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StrategyRun) GetOpenTimeNs() int64 {
@@ -1165,7 +1339,7 @@ type SeenPosition struct {
 
 func (x *SeenPosition) Reset() {
 	*x = SeenPosition{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[15]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1177,7 +1351,7 @@ func (x *SeenPosition) String() string {
 func (*SeenPosition) ProtoMessage() {}
 
 func (x *SeenPosition) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[15]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1190,7 +1364,7 @@ func (x *SeenPosition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SeenPosition.ProtoReflect.Descriptor instead.
 func (*SeenPosition) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{15}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SeenPosition) GetOpenTimeNs() int64 {
@@ -1226,7 +1400,7 @@ type ListRunsRequest struct {
 
 func (x *ListRunsRequest) Reset() {
 	*x = ListRunsRequest{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[16]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1412,7 @@ func (x *ListRunsRequest) String() string {
 func (*ListRunsRequest) ProtoMessage() {}
 
 func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[16]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1425,7 @@ func (x *ListRunsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsRequest.ProtoReflect.Descriptor instead.
 func (*ListRunsRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{16}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListRunsRequest) GetStrategy() string {
@@ -1302,7 +1476,7 @@ type ListRunsResponse struct {
 
 func (x *ListRunsResponse) Reset() {
 	*x = ListRunsResponse{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[17]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1314,7 +1488,7 @@ func (x *ListRunsResponse) String() string {
 func (*ListRunsResponse) ProtoMessage() {}
 
 func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[17]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1327,7 +1501,7 @@ func (x *ListRunsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRunsResponse.ProtoReflect.Descriptor instead.
 func (*ListRunsResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{17}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListRunsResponse) GetRuns() []*StrategyRun {
@@ -1363,7 +1537,7 @@ type ListSeenPositionsRequest struct {
 
 func (x *ListSeenPositionsRequest) Reset() {
 	*x = ListSeenPositionsRequest{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[18]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1549,7 @@ func (x *ListSeenPositionsRequest) String() string {
 func (*ListSeenPositionsRequest) ProtoMessage() {}
 
 func (x *ListSeenPositionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[18]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1562,7 @@ func (x *ListSeenPositionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSeenPositionsRequest.ProtoReflect.Descriptor instead.
 func (*ListSeenPositionsRequest) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{18}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListSeenPositionsRequest) GetStrategy() string {
@@ -1439,7 +1613,7 @@ type ListSeenPositionsResponse struct {
 
 func (x *ListSeenPositionsResponse) Reset() {
 	*x = ListSeenPositionsResponse{}
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[19]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1451,7 +1625,7 @@ func (x *ListSeenPositionsResponse) String() string {
 func (*ListSeenPositionsResponse) ProtoMessage() {}
 
 func (x *ListSeenPositionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[19]
+	mi := &file_venuemesh_detector_v1_detector_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1464,7 +1638,7 @@ func (x *ListSeenPositionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSeenPositionsResponse.ProtoReflect.Descriptor instead.
 func (*ListSeenPositionsResponse) Descriptor() ([]byte, []int) {
-	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{19}
+	return file_venuemesh_detector_v1_detector_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListSeenPositionsResponse) GetPositions() []*SeenPosition {
@@ -1524,7 +1698,13 @@ const file_venuemesh_detector_v1_detector_proto_rawDesc = "" +
 	"\aversion\x18\x02 \x01(\tR\aversion\":\n" +
 	"\x13StopStrategyRequest\x12#\n" +
 	"\bstrategy\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\"\x16\n" +
-	"\x14StopStrategyResponse\"u\n" +
+	"\x14StopStrategyResponse\";\n" +
+	"\x14PauseStrategyRequest\x12#\n" +
+	"\bstrategy\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\"\x17\n" +
+	"\x15PauseStrategyResponse\"<\n" +
+	"\x15ResumeStrategyRequest\x12#\n" +
+	"\bstrategy\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\"\x18\n" +
+	"\x16ResumeStrategyResponse\"u\n" +
 	"\x0eExplainRequest\x12#\n" +
 	"\bstrategy\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\bstrategy\x12\x1d\n" +
 	"\x05venue\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18@R\x05venue\x12\x1f\n" +
@@ -1597,17 +1777,22 @@ const file_venuemesh_detector_v1_detector_proto_rawDesc = "" +
 	"page_token\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x86\x01\n" +
 	"\x19ListSeenPositionsResponse\x12A\n" +
 	"\tpositions\x18\x01 \x03(\v2#.venuemesh.detector.v1.SeenPositionR\tpositions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x9e\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\xd5\x01\n" +
 	"\rStrategyState\x12\x1e\n" +
 	"\x1aSTRATEGY_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16STRATEGY_STATE_WAITING\x10\x01\x12\x1a\n" +
 	"\x16STRATEGY_STATE_RUNNING\x10\x02\x12\x1a\n" +
 	"\x16STRATEGY_STATE_STOPPED\x10\x03\x12\x19\n" +
-	"\x15STRATEGY_STATE_FAILED\x10\x042\xb2\b\n" +
+	"\x15STRATEGY_STATE_FAILED\x10\x04\x12\x1a\n" +
+	"\x16STRATEGY_STATE_WARMING\x10\x05\x12\x19\n" +
+	"\x15STRATEGY_STATE_PAUSED\x10\x062\xf2\n" +
+	"\n" +
 	"\bDetector\x12\x8d\x01\n" +
 	"\x0eListStrategies\x12,.venuemesh.detector.v1.ListStrategiesRequest\x1a-.venuemesh.detector.v1.ListStrategiesResponse\"\x1e\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/strategies\x90\x02\x01\x12\x8a\x01\n" +
 	"\rStartStrategy\x12+.venuemesh.detector.v1.StartStrategyRequest\x1a,.venuemesh.detector.v1.StartStrategyResponse\"\x1e\xca\xf3\x18\x01\x04\x82\xd3\xe4\x93\x02\x13:\x01*\"\x0e/v1/strategies\x12\x97\x01\n" +
-	"\fStopStrategy\x12*.venuemesh.detector.v1.StopStrategyRequest\x1a+.venuemesh.detector.v1.StopStrategyResponse\".\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/strategies/{strategy}:stop\x12\x8b\x01\n" +
+	"\fStopStrategy\x12*.venuemesh.detector.v1.StopStrategyRequest\x1a+.venuemesh.detector.v1.StopStrategyResponse\".\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/strategies/{strategy}:stop\x12\x9b\x01\n" +
+	"\rPauseStrategy\x12+.venuemesh.detector.v1.PauseStrategyRequest\x1a,.venuemesh.detector.v1.PauseStrategyResponse\"/\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/strategies/{strategy}:pause\x12\x9f\x01\n" +
+	"\x0eResumeStrategy\x12,.venuemesh.detector.v1.ResumeStrategyRequest\x1a-.venuemesh.detector.v1.ResumeStrategyResponse\"0\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02%:\x01*\" /v1/strategies/{strategy}:resume\x12\x8b\x01\n" +
 	"\bListRuns\x12&.venuemesh.detector.v1.ListRunsRequest\x1a'.venuemesh.detector.v1.ListRunsResponse\".\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02 \x12\x1e/v1/strategies/{strategy}/runs\x90\x02\x01\x12\xab\x01\n" +
 	"\x11ListSeenPositions\x12/.venuemesh.detector.v1.ListSeenPositionsRequest\x1a0.venuemesh.detector.v1.ListSeenPositionsResponse\"3\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02%\x12#/v1/strategies/{strategy}/positions\x90\x02\x01\x12\x8b\x01\n" +
 	"\aExplain\x12%.venuemesh.detector.v1.ExplainRequest\x1a&.venuemesh.detector.v1.ExplainResponse\"1\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02#\x12!/v1/strategies/{strategy}:explain\x90\x02\x01\x12\xa4\x01\n" +
@@ -1626,7 +1811,7 @@ func file_venuemesh_detector_v1_detector_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_detector_v1_detector_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_venuemesh_detector_v1_detector_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_venuemesh_detector_v1_detector_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_venuemesh_detector_v1_detector_proto_goTypes = []any{
 	(StrategyState)(0),                // 0: venuemesh.detector.v1.StrategyState
 	(*StrategyStatus)(nil),            // 1: venuemesh.detector.v1.StrategyStatus
@@ -1636,55 +1821,63 @@ var file_venuemesh_detector_v1_detector_proto_goTypes = []any{
 	(*StartStrategyResponse)(nil),     // 5: venuemesh.detector.v1.StartStrategyResponse
 	(*StopStrategyRequest)(nil),       // 6: venuemesh.detector.v1.StopStrategyRequest
 	(*StopStrategyResponse)(nil),      // 7: venuemesh.detector.v1.StopStrategyResponse
-	(*ExplainRequest)(nil),            // 8: venuemesh.detector.v1.ExplainRequest
-	(*ExplainResponse)(nil),           // 9: venuemesh.detector.v1.ExplainResponse
-	(*GetEvaluationsRequest)(nil),     // 10: venuemesh.detector.v1.GetEvaluationsRequest
-	(*GetEvaluationsResponse)(nil),    // 11: venuemesh.detector.v1.GetEvaluationsResponse
-	(*EvaluatedRule)(nil),             // 12: venuemesh.detector.v1.EvaluatedRule
-	(*Evaluation)(nil),                // 13: venuemesh.detector.v1.Evaluation
-	(*ComputedValue)(nil),             // 14: venuemesh.detector.v1.ComputedValue
-	(*StrategyRun)(nil),               // 15: venuemesh.detector.v1.StrategyRun
-	(*SeenPosition)(nil),              // 16: venuemesh.detector.v1.SeenPosition
-	(*ListRunsRequest)(nil),           // 17: venuemesh.detector.v1.ListRunsRequest
-	(*ListRunsResponse)(nil),          // 18: venuemesh.detector.v1.ListRunsResponse
-	(*ListSeenPositionsRequest)(nil),  // 19: venuemesh.detector.v1.ListSeenPositionsRequest
-	(*ListSeenPositionsResponse)(nil), // 20: venuemesh.detector.v1.ListSeenPositionsResponse
-	nil,                               // 21: venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
-	(*v1.Bar)(nil),                    // 22: venuemesh.bars.v1.Bar
-	(*v11.RuleScore)(nil),             // 23: venuemesh.events.v1.RuleScore
+	(*PauseStrategyRequest)(nil),      // 8: venuemesh.detector.v1.PauseStrategyRequest
+	(*PauseStrategyResponse)(nil),     // 9: venuemesh.detector.v1.PauseStrategyResponse
+	(*ResumeStrategyRequest)(nil),     // 10: venuemesh.detector.v1.ResumeStrategyRequest
+	(*ResumeStrategyResponse)(nil),    // 11: venuemesh.detector.v1.ResumeStrategyResponse
+	(*ExplainRequest)(nil),            // 12: venuemesh.detector.v1.ExplainRequest
+	(*ExplainResponse)(nil),           // 13: venuemesh.detector.v1.ExplainResponse
+	(*GetEvaluationsRequest)(nil),     // 14: venuemesh.detector.v1.GetEvaluationsRequest
+	(*GetEvaluationsResponse)(nil),    // 15: venuemesh.detector.v1.GetEvaluationsResponse
+	(*EvaluatedRule)(nil),             // 16: venuemesh.detector.v1.EvaluatedRule
+	(*Evaluation)(nil),                // 17: venuemesh.detector.v1.Evaluation
+	(*ComputedValue)(nil),             // 18: venuemesh.detector.v1.ComputedValue
+	(*StrategyRun)(nil),               // 19: venuemesh.detector.v1.StrategyRun
+	(*SeenPosition)(nil),              // 20: venuemesh.detector.v1.SeenPosition
+	(*ListRunsRequest)(nil),           // 21: venuemesh.detector.v1.ListRunsRequest
+	(*ListRunsResponse)(nil),          // 22: venuemesh.detector.v1.ListRunsResponse
+	(*ListSeenPositionsRequest)(nil),  // 23: venuemesh.detector.v1.ListSeenPositionsRequest
+	(*ListSeenPositionsResponse)(nil), // 24: venuemesh.detector.v1.ListSeenPositionsResponse
+	nil,                               // 25: venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
+	(*v1.Bar)(nil),                    // 26: venuemesh.bars.v1.Bar
+	(*v11.RuleScore)(nil),             // 27: venuemesh.events.v1.RuleScore
 }
 var file_venuemesh_detector_v1_detector_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.detector.v1.StrategyStatus.state:type_name -> venuemesh.detector.v1.StrategyState
 	1,  // 1: venuemesh.detector.v1.ListStrategiesResponse.strategies:type_name -> venuemesh.detector.v1.StrategyStatus
-	21, // 2: venuemesh.detector.v1.StartStrategyRequest.parameters:type_name -> venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
+	25, // 2: venuemesh.detector.v1.StartStrategyRequest.parameters:type_name -> venuemesh.detector.v1.StartStrategyRequest.ParametersEntry
 	1,  // 3: venuemesh.detector.v1.ExplainResponse.status:type_name -> venuemesh.detector.v1.StrategyStatus
-	22, // 4: venuemesh.detector.v1.ExplainResponse.bar:type_name -> venuemesh.bars.v1.Bar
-	23, // 5: venuemesh.detector.v1.ExplainResponse.rules:type_name -> venuemesh.events.v1.RuleScore
-	23, // 6: venuemesh.detector.v1.ExplainResponse.exits:type_name -> venuemesh.events.v1.RuleScore
+	26, // 4: venuemesh.detector.v1.ExplainResponse.bar:type_name -> venuemesh.bars.v1.Bar
+	27, // 5: venuemesh.detector.v1.ExplainResponse.rules:type_name -> venuemesh.events.v1.RuleScore
+	27, // 6: venuemesh.detector.v1.ExplainResponse.exits:type_name -> venuemesh.events.v1.RuleScore
 	1,  // 7: venuemesh.detector.v1.GetEvaluationsResponse.status:type_name -> venuemesh.detector.v1.StrategyStatus
-	12, // 8: venuemesh.detector.v1.GetEvaluationsResponse.rules:type_name -> venuemesh.detector.v1.EvaluatedRule
-	13, // 9: venuemesh.detector.v1.GetEvaluationsResponse.evaluations:type_name -> venuemesh.detector.v1.Evaluation
-	14, // 10: venuemesh.detector.v1.Evaluation.rules:type_name -> venuemesh.detector.v1.ComputedValue
-	14, // 11: venuemesh.detector.v1.Evaluation.exits:type_name -> venuemesh.detector.v1.ComputedValue
-	14, // 12: venuemesh.detector.v1.Evaluation.price_lines:type_name -> venuemesh.detector.v1.ComputedValue
-	15, // 13: venuemesh.detector.v1.ListRunsResponse.runs:type_name -> venuemesh.detector.v1.StrategyRun
-	16, // 14: venuemesh.detector.v1.ListSeenPositionsResponse.positions:type_name -> venuemesh.detector.v1.SeenPosition
+	16, // 8: venuemesh.detector.v1.GetEvaluationsResponse.rules:type_name -> venuemesh.detector.v1.EvaluatedRule
+	17, // 9: venuemesh.detector.v1.GetEvaluationsResponse.evaluations:type_name -> venuemesh.detector.v1.Evaluation
+	18, // 10: venuemesh.detector.v1.Evaluation.rules:type_name -> venuemesh.detector.v1.ComputedValue
+	18, // 11: venuemesh.detector.v1.Evaluation.exits:type_name -> venuemesh.detector.v1.ComputedValue
+	18, // 12: venuemesh.detector.v1.Evaluation.price_lines:type_name -> venuemesh.detector.v1.ComputedValue
+	19, // 13: venuemesh.detector.v1.ListRunsResponse.runs:type_name -> venuemesh.detector.v1.StrategyRun
+	20, // 14: venuemesh.detector.v1.ListSeenPositionsResponse.positions:type_name -> venuemesh.detector.v1.SeenPosition
 	2,  // 15: venuemesh.detector.v1.Detector.ListStrategies:input_type -> venuemesh.detector.v1.ListStrategiesRequest
 	4,  // 16: venuemesh.detector.v1.Detector.StartStrategy:input_type -> venuemesh.detector.v1.StartStrategyRequest
 	6,  // 17: venuemesh.detector.v1.Detector.StopStrategy:input_type -> venuemesh.detector.v1.StopStrategyRequest
-	17, // 18: venuemesh.detector.v1.Detector.ListRuns:input_type -> venuemesh.detector.v1.ListRunsRequest
-	19, // 19: venuemesh.detector.v1.Detector.ListSeenPositions:input_type -> venuemesh.detector.v1.ListSeenPositionsRequest
-	8,  // 20: venuemesh.detector.v1.Detector.Explain:input_type -> venuemesh.detector.v1.ExplainRequest
-	10, // 21: venuemesh.detector.v1.Detector.GetEvaluations:input_type -> venuemesh.detector.v1.GetEvaluationsRequest
-	3,  // 22: venuemesh.detector.v1.Detector.ListStrategies:output_type -> venuemesh.detector.v1.ListStrategiesResponse
-	5,  // 23: venuemesh.detector.v1.Detector.StartStrategy:output_type -> venuemesh.detector.v1.StartStrategyResponse
-	7,  // 24: venuemesh.detector.v1.Detector.StopStrategy:output_type -> venuemesh.detector.v1.StopStrategyResponse
-	18, // 25: venuemesh.detector.v1.Detector.ListRuns:output_type -> venuemesh.detector.v1.ListRunsResponse
-	20, // 26: venuemesh.detector.v1.Detector.ListSeenPositions:output_type -> venuemesh.detector.v1.ListSeenPositionsResponse
-	9,  // 27: venuemesh.detector.v1.Detector.Explain:output_type -> venuemesh.detector.v1.ExplainResponse
-	11, // 28: venuemesh.detector.v1.Detector.GetEvaluations:output_type -> venuemesh.detector.v1.GetEvaluationsResponse
-	22, // [22:29] is the sub-list for method output_type
-	15, // [15:22] is the sub-list for method input_type
+	8,  // 18: venuemesh.detector.v1.Detector.PauseStrategy:input_type -> venuemesh.detector.v1.PauseStrategyRequest
+	10, // 19: venuemesh.detector.v1.Detector.ResumeStrategy:input_type -> venuemesh.detector.v1.ResumeStrategyRequest
+	21, // 20: venuemesh.detector.v1.Detector.ListRuns:input_type -> venuemesh.detector.v1.ListRunsRequest
+	23, // 21: venuemesh.detector.v1.Detector.ListSeenPositions:input_type -> venuemesh.detector.v1.ListSeenPositionsRequest
+	12, // 22: venuemesh.detector.v1.Detector.Explain:input_type -> venuemesh.detector.v1.ExplainRequest
+	14, // 23: venuemesh.detector.v1.Detector.GetEvaluations:input_type -> venuemesh.detector.v1.GetEvaluationsRequest
+	3,  // 24: venuemesh.detector.v1.Detector.ListStrategies:output_type -> venuemesh.detector.v1.ListStrategiesResponse
+	5,  // 25: venuemesh.detector.v1.Detector.StartStrategy:output_type -> venuemesh.detector.v1.StartStrategyResponse
+	7,  // 26: venuemesh.detector.v1.Detector.StopStrategy:output_type -> venuemesh.detector.v1.StopStrategyResponse
+	9,  // 27: venuemesh.detector.v1.Detector.PauseStrategy:output_type -> venuemesh.detector.v1.PauseStrategyResponse
+	11, // 28: venuemesh.detector.v1.Detector.ResumeStrategy:output_type -> venuemesh.detector.v1.ResumeStrategyResponse
+	22, // 29: venuemesh.detector.v1.Detector.ListRuns:output_type -> venuemesh.detector.v1.ListRunsResponse
+	24, // 30: venuemesh.detector.v1.Detector.ListSeenPositions:output_type -> venuemesh.detector.v1.ListSeenPositionsResponse
+	13, // 31: venuemesh.detector.v1.Detector.Explain:output_type -> venuemesh.detector.v1.ExplainResponse
+	15, // 32: venuemesh.detector.v1.Detector.GetEvaluations:output_type -> venuemesh.detector.v1.GetEvaluationsResponse
+	24, // [24:33] is the sub-list for method output_type
+	15, // [15:24] is the sub-list for method input_type
 	15, // [15:15] is the sub-list for extension type_name
 	15, // [15:15] is the sub-list for extension extendee
 	0,  // [0:15] is the sub-list for field type_name
@@ -1695,16 +1888,16 @@ func file_venuemesh_detector_v1_detector_proto_init() {
 	if File_venuemesh_detector_v1_detector_proto != nil {
 		return
 	}
-	file_venuemesh_detector_v1_detector_proto_msgTypes[8].OneofWrappers = []any{}
 	file_venuemesh_detector_v1_detector_proto_msgTypes[12].OneofWrappers = []any{}
-	file_venuemesh_detector_v1_detector_proto_msgTypes[13].OneofWrappers = []any{}
+	file_venuemesh_detector_v1_detector_proto_msgTypes[16].OneofWrappers = []any{}
+	file_venuemesh_detector_v1_detector_proto_msgTypes[17].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_detector_v1_detector_proto_rawDesc), len(file_venuemesh_detector_v1_detector_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,8 @@ const (
 	Detector_ListStrategies_FullMethodName    = "/venuemesh.detector.v1.Detector/ListStrategies"
 	Detector_StartStrategy_FullMethodName     = "/venuemesh.detector.v1.Detector/StartStrategy"
 	Detector_StopStrategy_FullMethodName      = "/venuemesh.detector.v1.Detector/StopStrategy"
+	Detector_PauseStrategy_FullMethodName     = "/venuemesh.detector.v1.Detector/PauseStrategy"
+	Detector_ResumeStrategy_FullMethodName    = "/venuemesh.detector.v1.Detector/ResumeStrategy"
 	Detector_ListRuns_FullMethodName          = "/venuemesh.detector.v1.Detector/ListRuns"
 	Detector_ListSeenPositions_FullMethodName = "/venuemesh.detector.v1.Detector/ListSeenPositions"
 	Detector_Explain_FullMethodName           = "/venuemesh.detector.v1.Detector/Explain"
@@ -44,6 +46,13 @@ type DetectorClient interface {
 	// Stops a strategy, also after a restart of the detector. It keeps its position and raises no
 	// signal, not even one that closes it. NOT_FOUND with UNKNOWN_STRATEGY: there is none.
 	StopStrategy(ctx context.Context, in *StopStrategyRequest, opts ...grpc.CallOption) (*StopStrategyResponse, error)
+	// Keeps a strategy from opening positions, also after a restart of the detector. It follows its
+	// bars and closes its position as before. A signal that would open one is not raised. NOT_FOUND
+	// with UNKNOWN_STRATEGY: there is none. INVALID_ARGUMENT: it is stopped.
+	PauseStrategy(ctx context.Context, in *PauseStrategyRequest, opts ...grpc.CallOption) (*PauseStrategyResponse, error)
+	// Lets a paused strategy open positions again. NOT_FOUND with UNKNOWN_STRATEGY: there is none.
+	// INVALID_ARGUMENT: it is stopped; StartStrategy starts it.
+	ResumeStrategy(ctx context.Context, in *ResumeStrategyRequest, opts ...grpc.CallOption) (*ResumeStrategyResponse, error)
 	// Lists the beginnings of a strategy on an instrument: with them, its seen positions and the
 	// recorded bars its signals can be computed again.
 	ListRuns(ctx context.Context, in *ListRunsRequest, opts ...grpc.CallOption) (*ListRunsResponse, error)
@@ -90,6 +99,26 @@ func (c *detectorClient) StopStrategy(ctx context.Context, in *StopStrategyReque
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StopStrategyResponse)
 	err := c.cc.Invoke(ctx, Detector_StopStrategy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *detectorClient) PauseStrategy(ctx context.Context, in *PauseStrategyRequest, opts ...grpc.CallOption) (*PauseStrategyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PauseStrategyResponse)
+	err := c.cc.Invoke(ctx, Detector_PauseStrategy_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *detectorClient) ResumeStrategy(ctx context.Context, in *ResumeStrategyRequest, opts ...grpc.CallOption) (*ResumeStrategyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeStrategyResponse)
+	err := c.cc.Invoke(ctx, Detector_ResumeStrategy_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +181,13 @@ type DetectorServer interface {
 	// Stops a strategy, also after a restart of the detector. It keeps its position and raises no
 	// signal, not even one that closes it. NOT_FOUND with UNKNOWN_STRATEGY: there is none.
 	StopStrategy(context.Context, *StopStrategyRequest) (*StopStrategyResponse, error)
+	// Keeps a strategy from opening positions, also after a restart of the detector. It follows its
+	// bars and closes its position as before. A signal that would open one is not raised. NOT_FOUND
+	// with UNKNOWN_STRATEGY: there is none. INVALID_ARGUMENT: it is stopped.
+	PauseStrategy(context.Context, *PauseStrategyRequest) (*PauseStrategyResponse, error)
+	// Lets a paused strategy open positions again. NOT_FOUND with UNKNOWN_STRATEGY: there is none.
+	// INVALID_ARGUMENT: it is stopped; StartStrategy starts it.
+	ResumeStrategy(context.Context, *ResumeStrategyRequest) (*ResumeStrategyResponse, error)
 	// Lists the beginnings of a strategy on an instrument: with them, its seen positions and the
 	// recorded bars its signals can be computed again.
 	ListRuns(context.Context, *ListRunsRequest) (*ListRunsResponse, error)
@@ -182,6 +218,12 @@ func (UnimplementedDetectorServer) StartStrategy(context.Context, *StartStrategy
 }
 func (UnimplementedDetectorServer) StopStrategy(context.Context, *StopStrategyRequest) (*StopStrategyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StopStrategy not implemented")
+}
+func (UnimplementedDetectorServer) PauseStrategy(context.Context, *PauseStrategyRequest) (*PauseStrategyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PauseStrategy not implemented")
+}
+func (UnimplementedDetectorServer) ResumeStrategy(context.Context, *ResumeStrategyRequest) (*ResumeStrategyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeStrategy not implemented")
 }
 func (UnimplementedDetectorServer) ListRuns(context.Context, *ListRunsRequest) (*ListRunsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListRuns not implemented")
@@ -266,6 +308,42 @@ func _Detector_StopStrategy_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DetectorServer).StopStrategy(ctx, req.(*StopStrategyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Detector_PauseStrategy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PauseStrategyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DetectorServer).PauseStrategy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Detector_PauseStrategy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DetectorServer).PauseStrategy(ctx, req.(*PauseStrategyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Detector_ResumeStrategy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeStrategyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DetectorServer).ResumeStrategy(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Detector_ResumeStrategy_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DetectorServer).ResumeStrategy(ctx, req.(*ResumeStrategyRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -360,6 +438,14 @@ var Detector_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StopStrategy",
 			Handler:    _Detector_StopStrategy_Handler,
+		},
+		{
+			MethodName: "PauseStrategy",
+			Handler:    _Detector_PauseStrategy_Handler,
+		},
+		{
+			MethodName: "ResumeStrategy",
+			Handler:    _Detector_ResumeStrategy_Handler,
 		},
 		{
 			MethodName: "ListRuns",

@@ -96,6 +96,10 @@ const (
 	StrategyRunState_STRATEGY_RUN_STATE_FAILED StrategyRunState = 2
 	// A person has stopped it.
 	StrategyRunState_STRATEGY_RUN_STATE_STOPPED StrategyRunState = 3
+	// It begins without a stored state, and evaluates recorded bars, which raise no signal.
+	StrategyRunState_STRATEGY_RUN_STATE_WARMING StrategyRunState = 4
+	// It follows the bars, but opens no position, as a person has paused it.
+	StrategyRunState_STRATEGY_RUN_STATE_PAUSED StrategyRunState = 5
 )
 
 // Enum value maps for StrategyRunState.
@@ -105,12 +109,16 @@ var (
 		1: "STRATEGY_RUN_STATE_RUNNING",
 		2: "STRATEGY_RUN_STATE_FAILED",
 		3: "STRATEGY_RUN_STATE_STOPPED",
+		4: "STRATEGY_RUN_STATE_WARMING",
+		5: "STRATEGY_RUN_STATE_PAUSED",
 	}
 	StrategyRunState_value = map[string]int32{
 		"STRATEGY_RUN_STATE_UNSPECIFIED": 0,
 		"STRATEGY_RUN_STATE_RUNNING":     1,
 		"STRATEGY_RUN_STATE_FAILED":      2,
 		"STRATEGY_RUN_STATE_STOPPED":     3,
+		"STRATEGY_RUN_STATE_WARMING":     4,
+		"STRATEGY_RUN_STATE_PAUSED":      5,
 	}
 )
 
@@ -689,12 +697,14 @@ const file_venuemesh_events_v1_signals_proto_rawDesc = "" +
 	"\x14POSITION_ACTION_OPEN\x10\x01\x12\x19\n" +
 	"\x15POSITION_ACTION_CLOSE\x10\x02\x12\x1a\n" +
 	"\x16POSITION_ACTION_REDUCE\x10\x03\x12\x18\n" +
-	"\x14POSITION_ACTION_FLIP\x10\x04*\x95\x01\n" +
+	"\x14POSITION_ACTION_FLIP\x10\x04*\xd4\x01\n" +
 	"\x10StrategyRunState\x12\"\n" +
 	"\x1eSTRATEGY_RUN_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aSTRATEGY_RUN_STATE_RUNNING\x10\x01\x12\x1d\n" +
 	"\x19STRATEGY_RUN_STATE_FAILED\x10\x02\x12\x1e\n" +
-	"\x1aSTRATEGY_RUN_STATE_STOPPED\x10\x03BBZ@github.com/venuemesh/venuemesh/clients/go/gen/events/v1;eventsv1b\x06proto3"
+	"\x1aSTRATEGY_RUN_STATE_STOPPED\x10\x03\x12\x1e\n" +
+	"\x1aSTRATEGY_RUN_STATE_WARMING\x10\x04\x12\x1d\n" +
+	"\x19STRATEGY_RUN_STATE_PAUSED\x10\x05BBZ@github.com/venuemesh/venuemesh/clients/go/gen/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_venuemesh_events_v1_signals_proto_rawDescOnce sync.Once
