@@ -242,7 +242,7 @@ class LedgerSoak:
                 show(known, self._plan.events, f"{sum(self._kills.values())} kills")
             if time.monotonic() - changed > STALL_SECONDS_MAX:
                 text = f"{known} of {self._plan.events} executions are booked, and no more come"
-                raise OperationsError(f"{text}; the logs are in {self._data / LOG_FOLDER}")
+                raise OperationsError(f"{text}; with --data DIR the logs stay in DIR/{LOG_FOLDER}")
             if not has_ended_before and all(map(self._has_ended, self._venues)):
                 # Without their cursors the ledger lists what the streams have not brought.
                 has_ended_before = True
