@@ -27,6 +27,7 @@ from benchmarks import (
     startup,
     venues,
     verdicts,
+    ws,
 )
 from benchmarks.options import Options
 from benchmarks.report import Report, as_json, as_table
@@ -55,6 +56,7 @@ BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "audit-long": audit.run_long,
     "matching": matching.run,
     "mcp": mcp.run,
+    "ws": ws.run,
     "startup": startup.run,
     "clone": clone.run,
 }

@@ -85,6 +85,17 @@ def _protection_changed(event: event_pb2.Event) -> _Found:
     return NoticeLevel.PAGE if change.problem else NoticeLevel.LOOK, printable(about)
 
 
+def _proposal_changed(event: event_pb2.Event) -> _Found:
+    change = event.proposal_changed
+    if change.state != risk_pb2.PROPOSAL_STATE_PENDING:
+        return None
+    asked, content = change.requested, change.requested.content
+    place = f"{content.venue}/{content.account} {content.symbol}"
+    # Unconfirmed it has no effect, and a model that proposes much wakes nobody.
+    text = f"{asked.caller} proposes an order, {asked.request_id}, in {place}: {asked.reason}"
+    return NoticeLevel.LOOK, printable(text)
+
+
 def _orders_submitted(event: event_pb2.Event) -> _Found:
     submitted = event.orders_submitted
     if submitted.outcome == risk_pb2.SUBMISSION_OUTCOME_TAKEN:
@@ -134,6 +145,7 @@ def _checkpoint_signed(event: event_pb2.Event) -> _Found:
 _TEXTS: Mapping[str, Callable[[event_pb2.Event], _Found]] = {
     "mode_changed": _mode_changed,
     "protection_changed": _protection_changed,
+    "proposal_changed": _proposal_changed,
     "orders_submitted": _orders_submitted,
     "order_changed": _order_changed,
     "cash_moved": _cash_moved,

@@ -1,6 +1,8 @@
 """Attacks on a running mesh: each is refused with the documented answer, and the feeds go on."""
 
+import asyncio
 import json
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -8,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+import aiohttp
 import grpc
 import pytest
 from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
@@ -257,4 +260,139 @@ def test_a_revoked_token_ends_its_streams(attacked):
     attacked.mesh.wait_until(
         lambda: answers(attacked, "/v1/services", token=issued["token"])[0] == 401,
         "the gateway refuses the token",
+    )
+
+
+DOORS = ("/mcp", "/ws")
+"""Paths that processes serve over HTTP themselves, behind the same gateway."""
+PROTOCOL_ERRORS = {-32600, -32602, -32700}
+"""No request, wrong arguments, no JSON."""
+PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+ACCEPT = "application/json, text/event-stream"
+ENDED = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+
+
+def at_door(attacked, path, body=PING, **headers):
+    """Status and text of a call; of the websocket, of what a client asks for before it."""
+    return answers(attacked, path, None if path == "/ws" else body, **{"Accept": ACCEPT} | headers)
+
+
+@pytest.mark.parametrize("path", DOORS)
+def test_a_token_that_does_not_count_opens_no_door(attacked, path):
+    damaged = attacked.token(Role.ADMIN)[:-4] + "AAAA"
+    shown = {
+        "": "TOKEN_MISSING",
+        damaged: "TOKEN_INVALID",
+        attacked.token(Role.ADMIN, mesh_id="other"): "TOKEN_INVALID",
+        attacked.of_process("bridge", "bridge"): "TOKEN_INVALID",
+        attacked.expired(): "TOKEN_EXPIRED",
+    }
+    for token, reason in shown.items():
+        status, text = at_door(attacked, path, token=token)
+        assert status == 401, (token, text)
+        assert json.loads(text)["details"][0]["reason"] == reason
+
+
+@pytest.mark.parametrize("path", DOORS)
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Sec_Fetch_Site": "same-site"}],
+    ids=str,
+)
+def test_a_foreign_page_opens_no_door(attacked, path, headers):
+    assert at_door(attacked, path, **headers)[0] == 403
+
+
+def test_large_and_deep_arguments_of_a_model_are_refused(attacked):
+    def call(query):
+        params = {"name": "find_tools", "arguments": {"query": query}}
+        return PING | {"method": "tools/call", "params": params}
+
+    levels = "[" * LEVELS + "]" * LEVELS
+    deep = json.dumps(call("DEEP")).replace('"DEEP"', levels).encode()
+    for body in (call("x" * LARGE_BYTES), deep, levels.encode(), b"{"):
+        status, text = at_door(attacked, "/mcp", body)
+        assert json.loads(text)["error"]["code"] in PROTOCOL_ERRORS, (status, text[:200])
+        assert "Traceback" not in text
+    assert at_door(attacked, "/mcp")[0] == 200
+
+
+@pytest.mark.parametrize("path", DOORS)
+def test_a_request_that_never_ends_is_ended(attacked, path):
+    with socket.create_connection(("127.0.0.1", attacked.mesh.port("gateway"))) as slow:
+        slow.settimeout(1)
+        slow.sendall(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nx-slow: ".encode())
+
+        def is_ended():
+            try:
+                # One more byte of a header, as long as somebody listens.
+                slow.sendall(b"a")
+                received = slow.recv(4_096)
+                return received == b"" or received.startswith(b"HTTP/1.1 408")
+            except TimeoutError:
+                return False
+            except OSError:
+                return True
+
+        attacked.mesh.wait_until(is_ended, "the gateway ends it")
+    assert at_door(attacked, "/mcp")[0] == 200
+
+
+def websocket(attacked, token, talk):
+    """What a client gets that talks over a websocket."""
+
+    async def run():
+        headers = {"authorization": f"Bearer {token}"}
+        async with (
+            asyncio.timeout(CALL_SECONDS_MAX * 2),
+            aiohttp.ClientSession(headers=headers) as client,
+            client.ws_connect(f"http://{attacked.mesh.gateway}/ws") as opened,
+        ):
+            assert (await opened.receive_json())["type"] == "welcome"
+            return await talk(opened)
+
+    return asyncio.run(run())
+
+
+def test_large_and_deep_messages_of_a_websocket_are_refused(attacked):
+    async def large(opened):
+        try:
+            await opened.send_str("x" * LARGE_BYTES)
+        except ConnectionError:
+            return aiohttp.WSMsgType.CLOSED
+        while (message := await opened.receive()).type is aiohttp.WSMsgType.TEXT:
+            pass
+        return message.type
+
+    async def deep(opened):
+        await opened.send_str("[" * LEVELS + "]" * LEVELS)
+        first = await opened.receive_json()
+        await opened.send_json({"type": "unsubscribe", "topics": ["none"]})
+        return [
+            one["error"]["details"][0]["reason"] for one in (first, await opened.receive_json())
+        ]
+
+    token = attacked.token(Role.VIEWER)
+    # The connection may end while the message is still sent.
+    assert websocket(attacked, token, large) in ENDED
+    assert websocket(attacked, token, deep) == ["BAD_REQUEST", "BAD_REQUEST"]
+
+
+def test_a_revoked_token_ends_its_websocket(attacked):
+    status, text = answers(attacked, "/v1/tokens", {"caller": "leaver", "roles": ["ROLE_VIEWER"]})
+    assert status == 200, text
+    issued = json.loads(text)
+
+    async def until_ended(opened):
+        path = f"/v1/tokens/{issued['issued']['token_id']}:revoke"
+        status, _ = await asyncio.to_thread(answers, attacked, path, {})
+        assert status == 200
+        while (message := await opened.receive()).type is aiohttp.WSMsgType.TEXT:
+            last = message.json()
+        return last["error"]["details"][0]["reason"]
+
+    # Within a minute.
+    assert websocket(attacked, issued["token"], until_ended) == "TOKEN_REVOKED"
+    attacked.mesh.wait_until(
+        lambda: at_door(attacked, "/mcp", token=issued["token"])[0] == 401, "a model is refused"
     )

@@ -1,15 +1,18 @@
 """The websocket of the gateway: what it sends is what the mesh records, also across kill -9."""
 
 import asyncio
+import re
 from contextlib import suppress
 
 import aiohttp
 import pytest
 
+from gateway.push.tests.test_examples import example
 from kit.base.access.local_tokens import command_token
 from kit.base.access.roles import Role
 from tests.integration import recorded
 from tests.integration.mesh import NO_TRADING, SYMBOL, VENUE, new_folder, running
+from tests.integration.web import StudioAddress, open_page
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
@@ -94,6 +97,14 @@ def test_a_client_resumes_without_loss_after_kill_9(mesh):
     asyncio.run(reader.read(lambda: len(reader.trade_ids) >= before + TRADES_WANTED))
     assert reader.gaps == []
     assert_recorded(mesh, reader.trade_ids)
+
+
+def test_the_example_for_a_page_prints_trades(mesh, browser):
+    studio = StudioAddress(f"http://{mesh.gateway}/", mesh.token)
+    with open_page(browser, studio) as page:
+        printed = re.compile(r"[0-9.]+ [0-9.]+")
+        with page.expect_console_message(lambda line: printed.fullmatch(line.text)):
+            page.evaluate(f"() => {{ {example('js')} }}")
 
 
 def test_without_a_token_the_gateway_refuses(mesh):

@@ -46,6 +46,18 @@ def protection_changed(number: int, problem: str) -> event_pb2.Event:
     return event
 
 
+def proposal_changed(number: int, state: risk_pb2.ProposalState.ValueType) -> event_pb2.Event:
+    """A model has proposed an order."""
+    event = _event(number)
+    change = event.proposal_changed
+    change.state = state
+    asked = change.requested
+    asked.caller, asked.request_id, asked.reason = "robot", "r-1", "the trend"
+    asked.content.venue, asked.content.account = "okx", "main"
+    asked.content.symbol = "BTC-USDT"
+    return event
+
+
 def submitted(number: int, outcome: risk_pb2.SubmissionOutcome.ValueType) -> event_pb2.Event:
     """Two orders were handed over."""
     event = _event(number)

@@ -31,6 +31,11 @@ TOLD = {
         LOOK,
         "stop of ema in okx/main BTC-USDT, which holds 0.5: nothing is wrong now",
     ),
+    "proposed": (
+        examples.proposal_changed(1, risk_pb2.PROPOSAL_STATE_PENDING),
+        LOOK,
+        "robot proposes an order, r-1, in okx/main BTC-USDT: the trend",
+    ),
     "refused": (
         examples.submitted(1, risk_pb2.SUBMISSION_OUTCOME_REFUSED),
         LOOK,
@@ -64,6 +69,7 @@ TOLD = {
 }
 NOT_TOLD = {
     "signed": examples.checkpoint_signed(1),
+    "confirmed": examples.proposal_changed(1, risk_pb2.PROPOSAL_STATE_CONFIRMED),
     "fill": filled(1),
     "taken": examples.submitted(1, risk_pb2.SUBMISSION_OUTCOME_TAKEN),
     "open order": examples.order_changed(1, orders_pb2.ORDER_STATE_OPEN),
