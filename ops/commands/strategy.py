@@ -95,6 +95,7 @@ def _check(chosen: argparse.Namespace) -> int:
     for one in (loaded.strategy for loaded in found):
         rules, instruments = len(one.rules), ", ".join(one.instruments)
         print(f"{chosen.file}: {one.name}: {rules} rules on {one.interval} bars of {instruments}")
+    print(f"next, while a mesh runs: ./venuemesh strategy run {chosen.file}")
     return 0
 
 
@@ -165,6 +166,9 @@ async def _run(stub: "Stub", chosen: argparse.Namespace) -> None:
         print_json(answer)
     else:
         console().print(f"{answer.name} runs as version {answer.version}")
+        console().print(
+            f"next: ./venuemesh strategy explain {answer.name}, or Studio's room Signals"
+        )
 
 
 async def _stop(stub: "Stub", chosen: argparse.Namespace) -> None:
@@ -205,8 +209,10 @@ async def _explain(stub: "Stub", chosen: argparse.Namespace) -> None:
     if answer.rules:
         console().print(tables.rules(answer))
     score = f"{answer.score:g}" if answer.HasField("score") else "not known"
-    reason = answer.abstains_because or "it may open a position"
     position = answer.position_size or "not known"
+    has_position = answer.position_size not in ("", "0")
+    may = "it opens no other one" if has_position else "it may open a position"
+    reason = answer.abstains_because or may
     console().print(f"score {score}, threshold {answer.threshold:g}, position {position}: {reason}")
 
 

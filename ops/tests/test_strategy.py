@@ -10,7 +10,9 @@ EXAMPLE = Path(__file__).parents[2] / "strategies" / "ema_cross.py"
 
 def test_a_right_file_is_told_of(capsys):
     assert cli.main(["strategy", "check", str(EXAMPLE)]) == 0
-    assert "ema_cross: 2 rules on 1s bars of binance/BTCUSDT" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "ema_cross: 2 rules on 1s bars of binance/BTCUSDT" in said
+    assert f"next, while a mesh runs: ./venuemesh strategy run {EXAMPLE}" in said
     assert cli.main(["strategy", "check", str(EXAMPLE), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["problems"], found["strategies"][0]["exits"]) == ([], ["cross_back"])
