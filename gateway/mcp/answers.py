@@ -5,7 +5,7 @@ Both are made from the schema of the REST answer:
 - A list of flat messages becomes a table: the names of its columns once, then the values of each
   row. Columns without any value are left out.
 - Fields without a value are left out. Points in time are ISO 8601 (times.py).
-- Text from outside is cleaned, and the names of its fields are collected (outside_text.py).
+- Text from outside is cleaned, and the names of its fields are collected (untrusted_fields.py).
 """
 
 import math
@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.mcp import outside_text, times
-from gateway.mcp.outside_text import OWN_FIELDS, cleaned, is_number
+from gateway.mcp import times, untrusted_fields
+from gateway.mcp.untrusted_fields import OWN_FIELDS, is_number
+from kit.base.outside_text import cleaned
 
 Json = dict[str, Any]
 Marks = set[str]
@@ -259,7 +260,7 @@ def _unchanged(value: Any, path: str, marks: Marks) -> Any:
 
 
 def _own_text(name: str) -> Form:
-    return lambda value, path, marks: outside_text.own(name, value)
+    return lambda value, path, marks: untrusted_fields.own(name, value)
 
 
 def _text(value: Any, path: str, marks: Marks) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gateway.mcp.gateway_client import CallFailed
-from gateway.mcp.outside_text import cleaned
+from kit.base.outside_text import cleaned
 
 NEXT_STEPS: Mapping[str, str] = {
     "UNKNOWN_INSTRUMENT": "market_list_instruments lists the symbols of a venue.",

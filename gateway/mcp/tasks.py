@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from string import Template
 
 from gateway.mcp.call_errors import InvalidCall
-from gateway.mcp.outside_text import cleaned
+from kit.base.outside_text import cleaned
 from kit.base.suggestions import did_you_mean
 
 ARGUMENT_LENGTH_MAX = 128

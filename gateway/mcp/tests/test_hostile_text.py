@@ -5,15 +5,16 @@ import re
 
 import pytest
 
-from gateway.mcp import answers, outside_text, times
+from gateway.mcp import answers, times, untrusted_fields
 from gateway.mcp.call_errors import InvalidCall
 from gateway.mcp.gateway_client import CallFailed
-from gateway.mcp.outside_text import LENGTH_MAX, OWN_FIELDS, UNCUT_FIELDS
 from gateway.mcp.tests.catalogs import FakeGateway, by, calls_of, catalog, document
 from gateway.mcp.tool_calls import UNTRUSTED, ToolCalls
 from gateway.mcp.tools import ToolCatalog
+from gateway.mcp.untrusted_fields import OWN_FIELDS, UNCUT_FIELDS
 from gateway.tests.fakes import StillClock
 from kit.base.access.roles import CALLER_ROLES, Role
+from kit.base.outside_text import CUT, LENGTH_MAX
 
 PLACE = json.dumps(
     {
@@ -162,6 +163,6 @@ async def test_the_text_of_an_error_is_stripped_too():
 
 def test_what_is_not_cut_is_text_that_the_mesh_makes():
     assert UNCUT_FIELDS < OWN_FIELDS
-    assert outside_text.own("name", "n" * 1_000).endswith(outside_text.CUT)
-    assert outside_text.own("policy", "p" * 1_000) == "p" * 1_000
+    assert untrusted_fields.own("name", "n" * 1_000).endswith(CUT)
+    assert untrusted_fields.own("policy", "p" * 1_000) == "p" * 1_000
     assert not [name for name in OWN_FIELDS if times.is_time(name)]
