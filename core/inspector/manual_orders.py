@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2
@@ -22,7 +23,7 @@ from core.inspector.verdicts import RiskState, blocked
 from kit.base.access.roles import Role
 from kit.base.access.tokens import Caller
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.database import Connection, Database
+from kit.base.database import Answer, Connection, Database, send
 from kit.base.errors import (
     ApprovalRejected,
     BadRequest,
@@ -44,7 +45,7 @@ _KEEP = "INSERT INTO inspector_requests VALUES (%s, %s, %s, %s)"
 
 Request = inspector_pb2.SubmitManualRequest
 Response = inspector_pb2.SubmitManualResponse
-Answer = Response | VenuemeshError
+ManualResult = Response | VenuemeshError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,14 @@ class _Asked:
     """Whose roles count: who confirms a proposal."""
     proposal: Proposal | None = None
     """Set if it was proposed, and is now confirmed."""
+
+
+class _Reads(NamedTuple):
+    """What the verdict on a request needs. The transaction has sent the statements."""
+
+    fence: Answer[int]
+    strategy: str
+    state: Answer[RiskState]
 
 
 class ManualOrders:
@@ -114,10 +123,11 @@ class ManualOrders:
             proposal = await proposals.known(connection, request_id)
             digest = proposal.content_hash
             if proposal.state == proposals.CONFIRMED:
-                known = await _find(connection, request_id, digest)
+                known = await (await _send_find(connection, request_id, digest))()
             elif proposal.state == proposals.PENDING:
                 asked = _Asked(proposal.request, digest, facts, caller, proposal)
-                known = await self._take(connection, asked)
+                reads = await self._send_reads(connection, asked)
+                known = await self._take(connection, asked, reads)
         self.after_commit()
         if known is None:
             raise proposal.ended()
@@ -144,7 +154,7 @@ class ManualOrders:
         async with self._database.transaction() as connection:
             return await proposals.pending(connection)
 
-    async def submit_many(self, requests: Sequence[Request], caller: Caller) -> list[Answer]:
+    async def submit_many(self, requests: Sequence[Request], caller: Caller) -> list[ManualResult]:
         """Handle requests in this order, and return an answer for each. Raises LeaseLost."""
         taken: list[_Known | Proposal | VenuemeshError] = []
         for request in requests:
@@ -153,7 +163,9 @@ class ManualOrders:
             except VenuemeshError as error:
                 taken.append(error)
 
-        async def answer(request: Request, known: _Known | Proposal | VenuemeshError) -> Answer:
+        async def answer(
+            request: Request, known: _Known | Proposal | VenuemeshError
+        ) -> ManualResult:
             if isinstance(known, VenuemeshError):
                 return known
             try:
@@ -173,14 +185,16 @@ class ManualOrders:
             facts = await manual_requests.facts(request, self._venues)
         found: _Known | Proposal | None
         async with exclusive_transaction(self._database, self._approver.lease) as connection:
-            found = await _find(connection, request.request_id, digest)
-            if found is None:
-                found = await proposals.of_request(connection, request.request_id, digest)
+            known = await _send_find(connection, request.request_id, digest)
+            proposed = await proposals.send_of_request(connection, request.request_id, digest)
+            wanted = _Asked(request, digest, facts, caller)
+            reads = await self._send_reads(connection, wanted)
+            found = await known() or await proposed()
             if found is None and caller.is_model:
                 found = self._proposal(request, digest, caller)
                 await proposals.add(connection, found)
             if found is None:
-                found = await self._take(connection, _Asked(request, digest, facts, caller))
+                found = await self._take(connection, wanted, reads)
         self.after_commit()
         return found
 
@@ -190,14 +204,20 @@ class ManualOrders:
         asked = _content(request, caller.name)
         return Proposal(asked, digest, caller.first_token_id, now_ns, now_ns + lasts_ns)
 
-    async def _take(self, connection: Connection, wanted: _Asked) -> _Known:
-        request, facts = wanted.request, wanted.facts
-        content, policy = request.content, self._rules.policy
+    async def _send_reads(self, connection: Connection, wanted: _Asked) -> _Reads:
+        """Send what ``_take`` reads, without waiting for more than the strategy of an order."""
+        request, content = wanted.request, wanted.request.content
         key = (content.venue, content.account, request.target_client_order_id)
         fence = await entry_fences.send_next_number(connection)
         # A new order is a person's own.
         strategy = await open_entries.strategy_of(connection, *key) if key[2] else ""
-        state = await self._state(connection, request, facts, strategy)
+        state = await self._send_state(connection, request, wanted.facts, strategy)
+        return _Reads(fence, strategy, state)
+
+    async def _take(self, connection: Connection, wanted: _Asked, reads: _Reads) -> _Known:
+        request, facts, strategy = wanted.request, wanted.facts, reads.strategy
+        content, policy = request.content, self._rules.policy
+        state = await reads.state()
         verdict = manual_requests.verdict(request, policy, state, facts, strategy)
         if not verdict.is_reduction:
             _require_trader(wanted.caller, request)
@@ -206,7 +226,7 @@ class ManualOrders:
         approved: list[signed_pb2.ApprovedOrder] = []
         if verdict.is_allowed:
             try:
-                number = 0 if verdict.is_reduction else await fence()
+                number = 0 if verdict.is_reduction else await reads.fence()
                 approved = self._approve(request, asked.lifecycle_id, expires_ns, number)
             except ApprovalRejected as error:
                 verdict = blocked(verdict, "content", "", error.message)
@@ -225,16 +245,15 @@ class ManualOrders:
         await event_log.append(connection, RISK, [asked, given], state.now_ns)
         return _Known(asked.lifecycle_id, given.event_id)
 
-    async def _state(
+    async def _send_state(
         self, connection: Connection, request: Request, facts: OrderFacts, strategy: str
-    ) -> RiskState:
+    ) -> Answer[RiskState]:
         content = request.content
         place = Place(content.venue, content.account, content.symbol, strategy)
         if manual_requests.reduction_checks(request, facts) is not None:
-            return await self._rules.reduction_state(connection, place)
+            return await self._rules.send_reduction_reads(connection, place)
         amended = (*place[:3], request.target_client_order_id)
-        state = await self._rules.send_entry_reads(connection, place, facts.instrument, amended)
-        return await state()
+        return await self._rules.send_entry_reads(connection, place, facts.instrument, amended)
 
     def _approve(
         self, request: Request, lifecycle_id: bytes, expires_ns: int, entry_fence: int = 0
@@ -289,14 +308,14 @@ class ManualOrders:
             return await event_log.stored(connection, event_ids)
 
 
-async def _find(connection: Connection, name: str, digest: bytes) -> _Known | None:
-    row = await (await connection.execute(_FIND, [name])).fetchone()
-    if row is None:
-        return None
-    if bytes(row[0]) != digest:
-        text = f"the request id {name} belongs to another request"
-        raise RequestIdReused(text, request_id=name)
-    return _Known(bytes(row[1]), bytes(row[2]))
+async def _send_find(connection: Connection, name: str, digest: bytes) -> Answer[_Known | None]:
+    def read(rows: Sequence[Any]) -> _Known | None:
+        if rows and bytes(rows[0][0]) != digest:
+            text = f"the request id {name} belongs to another request"
+            raise RequestIdReused(text, request_id=name)
+        return _Known(bytes(rows[0][1]), bytes(rows[0][2])) if rows else None
+
+    return await send(connection, _FIND, [name], read)
 
 
 def _digest(request: Request, caller: Caller) -> bytes:

@@ -10,7 +10,7 @@ from venuemesh.inspector.v1 import inspector_pb2, proposals_pb2
 from core.inspector.modes import SOURCE
 from core.inspector.submissions import RISK
 from kit.base.access.tokens import Caller
-from kit.base.database import Connection
+from kit.base.database import Answer, Connection, send
 from kit.base.errors import (
     BadRequest,
     CallerLimited,
@@ -133,13 +133,20 @@ async def known(connection: Connection, request_id: str) -> Proposal:
     return found
 
 
-async def of_request(connection: Connection, request_id: str, digest: bytes) -> Proposal | None:
-    """The proposal of a request. Raises RequestIdReused if the id is that of another request."""
-    found = await find(connection, request_id)
-    if found is not None and found.content_hash != digest:
-        text = f"the request id {request_id} belongs to another request"
-        raise RequestIdReused(text, request_id=request_id)
-    return found
+async def send_of_request(
+    connection: Connection, request_id: str, digest: bytes
+) -> Answer[Proposal | None]:
+    """Read the proposal of a request. The answer raises RequestIdReused if the id is that of
+    another request."""
+
+    def read(rows: Sequence[Any]) -> Proposal | None:
+        found = _proposal(rows[0]) if rows else None
+        if found is not None and found.content_hash != digest:
+            text = f"the request id {request_id} belongs to another request"
+            raise RequestIdReused(text, request_id=request_id)
+        return found
+
+    return await send(connection, _FIND, [request_id], read)
 
 
 async def pending(connection: Connection) -> list[Proposal]:

@@ -39,7 +39,7 @@ class RiskRules:
         amended: OrderKey = NO_ORDER,
     ) -> Answer[RiskState]:
         """Read the state for the verdict on an entry. ``amended``: an order that it replaces."""
-        state = await self._send_modes(connection, place)
+        state = await self.send_reduction_reads(connection, place)
         request = FactsRequest(place, instrument, self.clock.time_ns(), self.policy.needs, amended)
         facts = await risk_facts.send_reads(connection, request, self.price)
 
@@ -56,10 +56,10 @@ class RiskRules:
 
     async def reduction_state(self, connection: Connection, place: Place) -> RiskState:
         """The current state for the verdict on a reduction, which no limit blocks."""
-        state = await self._send_modes(connection, place)
-        return await state()
+        return await (await self.send_reduction_reads(connection, place))()
 
-    async def _send_modes(self, connection: Connection, place: Place) -> Answer[RiskState]:
+    async def send_reduction_reads(self, connection: Connection, place: Place) -> Answer[RiskState]:
+        """``reduction_state`` without waiting."""
         scopes = modes.scopes_of(place.venue, place.account, place.strategy)
         found = await modes.send_load(connection, scopes, self.world)
 

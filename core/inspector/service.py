@@ -27,7 +27,7 @@ from core.inspector import (
     verdict_reports,
 )
 from core.inspector.active_process import ActiveProcess
-from core.inspector.manual_orders import Answer, ManualOrders
+from core.inspector.manual_orders import ManualOrders, ManualResult
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.position_closer import PositionCloser
 from core.inspector.positions import Position
@@ -228,7 +228,7 @@ def _strategy_position(position: Position, size: str) -> inspector_pb2.StrategyP
     )
 
 
-def _result(answer: Answer) -> inspector_pb2.SubmitManualResult:
+def _result(answer: ManualResult) -> inspector_pb2.SubmitManualResult:
     if isinstance(answer, VenuemeshError):
         return inspector_pb2.SubmitManualResult(error=order_error(answer))
     return inspector_pb2.SubmitManualResult(response=answer)
