@@ -10,11 +10,13 @@ from core.inspector import risk_facts
 from core.inspector.account_reconciler import AccountReconciler
 from core.inspector.account_reports import AccountReports
 from core.inspector.active_process import ActiveProcess
+from core.inspector.adoptions import Adoptions
 from core.inspector.approvals import Approver
 from core.inspector.decision_handler import DecisionHandler
 from core.inspector.entry_fences import EntryFences
 from core.inspector.event_handler import EventHandler
 from core.inspector.heartbeat_sender import HeartbeatSender
+from core.inspector.legacy_positions import LegacyPositions
 from core.inspector.limit_monitor import LimitMonitor
 from core.inspector.manual_orders import ManualOrders
 from core.inspector.metrics import InspectorMetrics
@@ -25,7 +27,7 @@ from core.inspector.position_closer import PositionCloser
 from core.inspector.position_opener import PositionOpener
 from core.inspector.proposal_expiry import ProposalExpiry
 from core.inspector.risk_rules import RiskRules
-from core.inspector.service import InspectorServicer, RiskReportsServicer
+from core.inspector.service import InspectorServicer, PersonRequests, RiskReportsServicer
 from core.inspector.settings import InspectorSettings
 from core.inspector.stop_monitor import StopMonitor
 from core.inspector.submission_sender import SubmissionSender
@@ -83,6 +85,8 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     changes = ModeChanges(database, lease, fences, mesh.world, clock)
     unprotected = StopMonitor(database, lease, venues, degraded_reasons, clock)
     unprotected.when_reported = (trailing := TrailingStops(database, rules, approver, venues)).look
+    adoptions = Adoptions(database, rules, lease, venues)
+    legacy = LegacyPositions(database, lease, degraded_reasons, clock)
     limits = LimitMonitor(database, rules, lease, fences, degraded_reasons)
     reports = AccountReports(venues)
     accounts = AccountReconciler(database, rules, lease, reports, fences, degraded_reasons)
@@ -94,8 +98,8 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
 
     sender.when_decided = partial(_decided, manual, wake)
     opener.when_approved = closer.when_approved = manual.when_approved = sender.approved
-    closer.after_commit = manual.after_commit = changes.after_commit = wake
-    unprotected.after_commit = limits.after_commit = accounts.after_commit = wake
+    for one in (closer, manual, changes, unprotected, limits, accounts, adoptions, legacy):
+        one.after_commit = wake
     handler = EventHandler(lease, DecisionHandler(rules, opener), clock)
     handler.when_changed = unprotected.changed
     reader = EventReader(database, redis, degraded_reasons, clock)
@@ -104,9 +108,10 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     ends = OrderReconciler(database, lease, venues, degraded_reasons, clock)
     heartbeats = HeartbeatSender(approver, venues, degraded_reasons, clock)
     parts = (policy, consumer, sender, closer, ends, fences, unprotected, limits, accounts)
-    tasks = [one.run for one in (*parts, trailing, heartbeats, expiry)]
+    tasks = [one.run for one in (*parts, trailing, legacy, heartbeats, expiry)]
     active = ActiveProcess(lease, partial(_begin, policy, sender), tasks, degraded_reasons, clock)
-    servicer = InspectorServicer(database, rules, active, changes, manual, closer)
+    persons = PersonRequests(changes, manual, adoptions)
+    servicer = InspectorServicer(database, rules, active, persons, closer)
     metrics = _metrics(runtime.meter, active, closer, unprotected)
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     _serve(runtime, servicer, RiskReportsServicer(database, rules, venues.price_cache))

@@ -16,6 +16,8 @@ from kit.events.event_ids import event_id
 
 WHOLE = "1"
 """The part of a position to close: all of it."""
+NOTHING = "0"
+"""The part of a position to close in order to give it new exits: none of it."""
 
 
 async def settle(connection: Connection, position_id: bytes, now_ns: int) -> None:

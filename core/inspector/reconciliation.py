@@ -14,6 +14,7 @@ from venuemesh.events.v1 import reconciliations_pb2
 
 from core.inspector.account_books import AccountBooks, OwnPosition
 from core.inspector.account_reports import AccountReport, state_name
+from core.inspector.legacy_positions import ADOPTED
 from kit.accounting.amounts import ZERO, add, plain, subtract
 from kit.base.clock import NANOSECONDS_PER_SECOND
 
@@ -167,6 +168,9 @@ def _positions(report: AccountReport, books: AccountBooks) -> Iterator[Differenc
 def _strategy_positions(books: AccountBooks) -> Iterator[Difference]:
     holdings = {key for key in books.positions if key[1]} | books.own_positions.keys()
     for symbol, strategy in holdings:
+        if strategy == ADOPTED:
+            # The ledger books its fills for no strategy.
+            continue
         booked = books.positions.get((symbol, strategy), ZERO)
         own = books.own_positions.get((symbol, strategy), OwnPosition())
         if booked == own.size:

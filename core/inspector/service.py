@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from venuemesh.inspector.v1 import (
+    adoptions_pb2,
     inspector_pb2,
     inspector_pb2_grpc,
     proposals_pb2,
@@ -16,6 +18,7 @@ from venuemesh.inspector.v1 import (
 
 from core.inspector import (
     entry_fences,
+    legacy_positions,
     modes,
     pending_submissions,
     positions,
@@ -27,6 +30,7 @@ from core.inspector import (
     verdict_reports,
 )
 from core.inspector.active_process import ActiveProcess
+from core.inspector.adoptions import Adoptions
 from core.inspector.manual_orders import ManualOrders, ManualResult
 from core.inspector.mode_changes import ModeChanges
 from core.inspector.position_closer import PositionCloser
@@ -49,6 +53,15 @@ RESTS_MAX = 100
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class PersonRequests:
+    """Handlers of what persons ask for."""
+
+    changes: ModeChanges
+    manual: ManualOrders
+    adoptions: Adoptions
+
+
 class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
     """Serves modes, positions of strategies, and order requests of persons."""
 
@@ -57,15 +70,13 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
         database: Database,
         rules: RiskRules,
         active: ActiveProcess,
-        changes: ModeChanges,
-        manual: ManualOrders,
+        persons: PersonRequests,
         closer: PositionCloser,
     ) -> None:
         self._database = database
         self._rules = rules
         self._active = active
-        self._changes = changes
-        self._manual = manual
+        self._persons = persons
         self._closer = closer
 
     async def GetState(
@@ -113,15 +124,24 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
         modes.check(request)
         self._active.require()
         with _lease_held():
-            state = await self._changes.set(request, current_caller().name)
+            state = await self._persons.changes.set(request, current_caller().name)
         return inspector_pb2.SetModeResponse(mode=state)
+
+    async def AdoptPosition(
+        self, request: adoptions_pb2.AdoptPositionRequest, context: Context
+    ) -> adoptions_pb2.AdoptPositionResponse:
+        self._active.require()
+        try:
+            return await self._persons.adoptions.adopt(request, current_caller().name)
+        except LeaseLost as error:
+            raise ServiceUnavailable(str(error)) from None
 
     async def SubmitManual(
         self, request: inspector_pb2.SubmitManualRequest, context: Context
     ) -> inspector_pb2.SubmitManualResponse:
         self._active.require()
         with _lease_held():
-            return await self._manual.submit(request, current_caller())
+            return await self._persons.manual.submit(request, current_caller())
 
     async def SubmitManualOrders(
         self, request: inspector_pb2.SubmitManualOrdersRequest, context: Context
@@ -131,13 +151,13 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
             text = "the request has no orders; allowed are 1 to 20"
             raise BadRequest(text, field="requests", value=0, allowed="1 to 20")
         with _lease_held():
-            answers = await self._manual.submit_many(request.requests, current_caller())
+            answers = await self._persons.manual.submit_many(request.requests, current_caller())
         return inspector_pb2.SubmitManualOrdersResponse(results=map(_result, answers))
 
     async def ListProposals(
         self, request: proposals_pb2.ListProposalsRequest, context: Context
     ) -> proposals_pb2.ListProposalsResponse:
-        found = await self._manual.waiting()
+        found = await self._persons.manual.waiting()
         page, token = page_of(request, found, lambda one: [one.number])
         return proposals_pb2.ListProposalsResponse(
             proposals=[one.message() for one in page], next_page_token=token
@@ -148,7 +168,7 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
     ) -> inspector_pb2.ConfirmProposalResponse:
         self._active.require()
         with _lease_held():
-            answer = await self._manual.confirm(request.request_id, current_caller())
+            answer = await self._persons.manual.confirm(request.request_id, current_caller())
         return inspector_pb2.ConfirmProposalResponse(submitted=answer)
 
     async def DeclineProposal(
@@ -157,7 +177,7 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
         self._active.require()
         with _lease_held():
             by = current_caller()
-            found = await self._manual.decline(request.request_id, request.reason, by)
+            found = await self._persons.manual.decline(request.request_id, request.reason, by)
         return proposals_pb2.DeclineProposalResponse(proposal=found.message())
 
 
@@ -189,6 +209,23 @@ class RiskReportsServicer(risk_reports_pb2_grpc.RiskReportsServicer):
             request, found, lambda one: [one.venue, one.account, one.symbol, one.strategy]
         )
         return risk_reports_pb2.ListProtectionsResponse(protections=page, next_page_token=token)
+
+    async def ListLegacyPositions(
+        self, request: adoptions_pb2.ListLegacyPositionsRequest, context: Context
+    ) -> adoptions_pb2.ListLegacyPositionsResponse:
+        async with self._database.transaction() as connection:
+            found = [
+                adoptions_pb2.LegacyPosition(
+                    venue=key.venue,
+                    account=key.account,
+                    symbol=key.symbol,
+                    size=plain(one.size),
+                    since_time_ns=one.since_time_ns,
+                )
+                for key, one in (await legacy_positions.stored(connection)).items()
+            ]
+        page, token = page_of(request, found, lambda one: [one.venue, one.account, one.symbol])
+        return adoptions_pb2.ListLegacyPositionsResponse(positions=page, next_page_token=token)
 
     async def ListVerdicts(
         self, request: risk_reports_pb2.ListVerdictsRequest, context: Context

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from venuemesh.tradeflow.v1 import accounts_pb2, orders_pb2
 
 from core.inspector import positions, protection, protection_store, submissions
-from core.inspector.position_updates import WHOLE
+from core.inspector.position_updates import NOTHING, WHOLE
 from core.inspector.positions import Position, StrategyOrder
 from core.inspector.protection import Protection
 from core.inspector.protection_store import ProtectionFinding
@@ -39,8 +39,6 @@ UNKNOWN_SECONDS = 30.0
 ACT_SECONDS = 5.0
 """A position gets new exits after this time: before, the events of a filled exit or the fills of a
 person's closing order may arrive."""
-NOTHING = "0"
-"""The part of a position to close in order to give it new exits: none of it."""
 RECONCILED = frozenset({accounts_pb2.ACCOUNT_STATE_READY, accounts_pb2.ACCOUNT_STATE_REFUSED})
 """States of accounts whose orders are compared with the venue."""
 

@@ -96,6 +96,22 @@ def _proposal_changed(event: event_pb2.Event) -> _Found:
     return NoticeLevel.LOOK, printable(text)
 
 
+def _legacy_position_changed(event: event_pb2.Event) -> _Found:
+    change = event.legacy_position_changed
+    place = f"{change.venue}/{change.account} {change.symbol}"
+    if change.size == "0":
+        return NoticeLevel.LOOK, printable(f"{place}: nothing is held any more without a strategy")
+    text = f"{place}: {change.size} is held that no strategy has opened; nothing protects it"
+    return NoticeLevel.PAGE, printable(text)
+
+
+def _position_adopted(event: event_pb2.Event) -> _Found:
+    adopted = event.position_adopted
+    place = f"{adopted.venue}/{adopted.account} {adopted.symbol}"
+    text = f"{place}: {adopted.size} adopted by {adopted.caller}, stop at {adopted.stop_price}"
+    return NoticeLevel.LOOK, printable(f"{text}: {adopted.reason}")
+
+
 def _orders_submitted(event: event_pb2.Event) -> _Found:
     submitted = event.orders_submitted
     if submitted.outcome == risk_pb2.SUBMISSION_OUTCOME_TAKEN:
@@ -146,6 +162,8 @@ _TEXTS: Mapping[str, Callable[[event_pb2.Event], _Found]] = {
     "mode_changed": _mode_changed,
     "protection_changed": _protection_changed,
     "proposal_changed": _proposal_changed,
+    "legacy_position_changed": _legacy_position_changed,
+    "position_adopted": _position_adopted,
     "orders_submitted": _orders_submitted,
     "order_changed": _order_changed,
     "cash_moved": _cash_moved,

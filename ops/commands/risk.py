@@ -1,4 +1,5 @@
-"""``./venuemesh risk``: checks a policy, explains a verdict, compares the past with a policy."""
+"""``./venuemesh risk``: checks a policy, explains a verdict, compares the past with a policy, and
+adopts positions."""
 
 import argparse
 import asyncio
@@ -7,7 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from venuemesh.audit.v1 import audit_pb2, audit_pb2_grpc
 from venuemesh.events.v1 import event_pb2, events_pb2_grpc
+from venuemesh.inspector.v1 import adoptions_pb2, inspector_pb2_grpc, risk_reports_pb2_grpc
 
+from kit.base.paging import whole_list
 from kit.events.event_ids import EVENT_ID_BYTES
 from kit.execution.request_ids import lifecycle_of
 from kit.risk.policy import Policy
@@ -25,6 +28,8 @@ from ops.tables import console
 
 if TYPE_CHECKING:
     AuditStub: TypeAlias = audit_pb2_grpc.AuditAsyncStub
+    InspectorStub: TypeAlias = inspector_pb2_grpc.InspectorAsyncStub
+    ReportsStub: TypeAlias = risk_reports_pb2_grpc.RiskReportsAsyncStub
 
 CALL_SECONDS_MAX = 30
 NEVER_NS = 2**63 - 1
@@ -51,6 +56,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     simulate.add_argument("--from", dest="start", metavar="TIME", help="default: of the first one")
     simulate.add_argument("--to", dest="end", metavar="TIME", help="the first time after")
     simulate.add_argument("--all", action="store_true", help="also entries that stay as they were")
+    gateway.add_verb(verbs, "legacy", "positions in derivatives that no strategy has opened")
+    adopt = gateway.add_verb(verbs, "adopt", "protect and manage such a position from now on")
+    adopt.add_argument("venue", metavar="VENUE")
+    adopt.add_argument("account", metavar="ACCOUNT")
+    adopt.add_argument("symbol", metavar="SYMBOL")
+    adopt.add_argument("--stop", required=True, metavar="PRICE", help="where the loss is limited")
+    adopt.add_argument("--target", default="", metavar="PRICE", help="where the profit is taken")
+    adopt.add_argument(
+        "--trail", default="", metavar="DISTANCE", help="of a second stop from the best price"
+    )
+    adopt.add_argument("--reason", required=True, help="why; it is kept with the adoption")
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -59,6 +75,10 @@ def run(chosen: argparse.Namespace) -> int:
         return _check(chosen)
     if chosen.verb == "simulate":
         return asyncio.run(_simulate(chosen))
+    if chosen.verb == "legacy":
+        return asyncio.run(_legacy(chosen))
+    if chosen.verb == "adopt":
+        return asyncio.run(_adopt(chosen))
     return asyncio.run(_explain(chosen))
 
 
@@ -101,6 +121,38 @@ async def _explain(chosen: argparse.Namespace) -> int:
         _print_verdict(event, chosen)
     if not events:
         raise OperationsError(f"{' '.join(chosen.ids)}: no verdict is recorded in its chain")
+    return 0
+
+
+async def _legacy(chosen: argparse.Namespace) -> int:
+    async with gateway.connected(gateway.require(chosen)) as channel:
+        stub: ReportsStub = risk_reports_pb2_grpc.RiskReportsStub(channel)
+        request = adoptions_pb2.ListLegacyPositionsRequest()
+        found = await whole_list(stub.ListLegacyPositions, request, timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(found)
+    else:
+        console().print(tables.legacy(found.positions))
+    return 0
+
+
+async def _adopt(chosen: argparse.Namespace) -> int:
+    request = adoptions_pb2.AdoptPositionRequest(
+        venue=chosen.venue,
+        account=chosen.account,
+        symbol=chosen.symbol,
+        stop_price=chosen.stop,
+        target_price=chosen.target,
+        trailing_offset=chosen.trail,
+        reason=chosen.reason,
+    )
+    async with gateway.connected(gateway.require(chosen)) as channel:
+        stub: InspectorStub = inspector_pb2_grpc.InspectorStub(channel)
+        answer = await stub.AdoptPosition(request, timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(answer)
+    else:
+        print(f"{answer.size} of {chosen.symbol} is adopted, lc-{answer.lifecycle_id.hex()}")
     return 0
 
 

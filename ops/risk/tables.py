@@ -1,9 +1,10 @@
-"""Verdicts as tables for a terminal."""
+"""Verdicts and positions as tables for a terminal."""
 
 from collections.abc import Iterable
 
 from rich.table import Table
 from venuemesh.events.v1 import checks_pb2, event_pb2, risk_pb2
+from venuemesh.inspector.v1 import adoptions_pb2
 
 from ops.risk.record import SimulatedEntry
 from ops.tables import table, time_text, word
@@ -32,6 +33,14 @@ def checks(found: Iterable[checks_pb2.Check]) -> Table:
         for one in found
     )
     return table(("check", "observed", "afterwards", "limit", "unit", "result", "detail"), rows)
+
+
+def legacy(found: Iterable[adoptions_pb2.LegacyPosition]) -> Table:
+    rows = (
+        (f"{one.venue}/{one.account}", one.symbol, one.size, time_text(one.since_time_ns))
+        for one in found
+    )
+    return table(("account", "symbol", "size", "since"), rows)
 
 
 def simulated(found: Iterable[SimulatedEntry]) -> Table:

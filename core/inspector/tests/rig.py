@@ -12,10 +12,12 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector import positions
 from core.inspector.active_process import ActiveProcess
+from core.inspector.adoptions import Adoptions
 from core.inspector.approvals import Approver
 from core.inspector.decision_handler import DecisionHandler
 from core.inspector.entry_fences import EntryFences
 from core.inspector.event_handler import EventHandler
+from core.inspector.legacy_positions import LegacyPositions
 from core.inspector.limit_monitor import LimitMonitor
 from core.inspector.manual_orders import ManualOrders
 from core.inspector.mode_changes import ModeChanges
@@ -164,6 +166,9 @@ class Process:
         trailing = TrailingStops(self.database, rules, approver, rig.venue)
         self.unprotected.when_reported = trailing.look
         handler.when_changed = self.unprotected.changed
+        self.adoptions = Adoptions(self.database, rules, self.lease, rig.venue)
+        self.legacy = LegacyPositions(self.database, self.lease, self.reasons, clock)
+        self.adoptions.after_commit = self.legacy.after_commit = wake
         self.unprotected.after_commit = wake
         self.limits = LimitMonitor(self.database, rules, self.lease, fences, self.reasons)
         self.limits.after_commit = wake

@@ -80,7 +80,7 @@ class Watched:
         return await self.look(seconds)
 
     async def found(self):
-        servicer = InspectorServicer(self.process.database, self.rules, None, None, None, None)
+        servicer = InspectorServicer(self.process.database, self.rules, None, None, None)
         request = messages_pb2.ListReconciliationsRequest()
         answer = await servicer.ListReconciliations(request, None)
         (one,) = answer.reconciliations

@@ -58,6 +58,33 @@ def proposal_changed(number: int, state: risk_pb2.ProposalState.ValueType) -> ev
     return event
 
 
+def legacy_position_changed(number: int, size: str) -> event_pb2.Event:
+    """An account holds what no strategy has opened, or holds it no more."""
+    event = _event(number)
+    event.legacy_position_changed.CopyFrom(
+        risk_pb2.LegacyPositionChanged(
+            venue="deribit", account="main", symbol="BTC-PERPETUAL", size=size
+        )
+    )
+    return event
+
+
+def position_adopted(number: int) -> event_pb2.Event:
+    event = _event(number)
+    event.position_adopted.CopyFrom(
+        risk_pb2.PositionAdopted(
+            caller="ann",
+            reason="it is ours",
+            venue="deribit",
+            account="main",
+            symbol="BTC-PERPETUAL",
+            size="100",
+            stop_price="59000",
+        )
+    )
+    return event
+
+
 def submitted(number: int, outcome: risk_pb2.SubmissionOutcome.ValueType) -> event_pb2.Event:
     """Two orders were handed over."""
     event = _event(number)

@@ -36,6 +36,21 @@ TOLD = {
         LOOK,
         "robot proposes an order, r-1, in okx/main BTC-USDT: the trend",
     ),
+    "held without a strategy": (
+        examples.legacy_position_changed(1, "-100"),
+        PAGE,
+        "deribit/main BTC-PERPETUAL: -100 is held that no strategy has opened; nothing protects it",
+    ),
+    "held no more": (
+        examples.legacy_position_changed(1, "0"),
+        LOOK,
+        "deribit/main BTC-PERPETUAL: nothing is held any more without a strategy",
+    ),
+    "adopted": (
+        examples.position_adopted(1),
+        LOOK,
+        "deribit/main BTC-PERPETUAL: 100 adopted by ann, stop at 59000: it is ours",
+    ),
     "refused": (
         examples.submitted(1, risk_pb2.SUBMISSION_OUTCOME_REFUSED),
         LOOK,

@@ -82,3 +82,26 @@ async def test_differences_of_accounts_are_shown(where, capsys, postgres_url):
     shown = capsys.readouterr().out
     assert "okx/main" in shown
     assert "3.5" in shown
+
+
+async def test_legacy_positions_are_shown_and_a_wrong_adoption_is_refused(
+    where, capsys, postgres_url
+):
+    database = Database(postgres_url)
+    async with database.transaction() as connection:
+        await connection.execute(
+            "INSERT INTO inspector_legacy_positions VALUES ('deribit', 'main', 'BTC-PERPETUAL',"
+            " '-100', 1700000000000000000)"
+        )
+    await database.close()
+    assert await asyncio.to_thread(cli.main, ["risk", "legacy", "--json", *where]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["positions"]
+    assert (found["symbol"], found["size"]) == ("BTC-PERPETUAL", "-100")
+    assert await asyncio.to_thread(cli.main, ["risk", "legacy", *where]) == 0
+    assert "deribit/main" in capsys.readouterr().out
+    words = ["risk", "adopt", "deribit", "main", "BTC-PERPETUAL", "--reason", "it is ours", *where]
+    assert await asyncio.to_thread(cli.main, [*words, "--stop", "-5"]) != 0
+    assert "stop_price is '-5'; allowed is decimal text above 0" in capsys.readouterr().err
+    # The venue is not there, so nothing is known of the instrument.
+    assert await asyncio.to_thread(cli.main, [*words, "--stop", "70000"]) != 0
+    assert "the terms of deribit/BTC-PERPETUAL are not known now" in capsys.readouterr().err

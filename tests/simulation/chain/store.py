@@ -45,6 +45,7 @@ TABLES = (
     "inspector_mode_rules",
     "inspector_protections",
     "inspector_reconciliations",
+    "inspector_legacy_positions",
     "inspector_proposals",
     "ledger_accounts",
     "ledger_groups",

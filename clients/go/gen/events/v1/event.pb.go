@@ -287,6 +287,8 @@ type Event struct {
 	//	*Event_ReconciliationChanged
 	//	*Event_ProtectionChanged
 	//	*Event_ProposalChanged
+	//	*Event_LegacyPositionChanged
+	//	*Event_PositionAdopted
 	//	*Event_OrderChanged
 	//	*Event_OrderFilled
 	//	*Event_CashMoved
@@ -502,6 +504,24 @@ func (x *Event) GetProposalChanged() *ProposalChanged {
 	return nil
 }
 
+func (x *Event) GetLegacyPositionChanged() *LegacyPositionChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_LegacyPositionChanged); ok {
+			return x.LegacyPositionChanged
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPositionAdopted() *PositionAdopted {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_PositionAdopted); ok {
+			return x.PositionAdopted
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetOrderChanged() *OrderChanged {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_OrderChanged); ok {
@@ -647,6 +667,16 @@ type Event_ProposalChanged struct {
 	ProposalChanged *ProposalChanged `protobuf:"bytes,38,opt,name=proposal_changed,json=proposalChanged,proto3,oneof"`
 }
 
+type Event_LegacyPositionChanged struct {
+	// An account holds a position that no strategy has opened, or holds it no more.
+	LegacyPositionChanged *LegacyPositionChanged `protobuf:"bytes,39,opt,name=legacy_position_changed,json=legacyPositionChanged,proto3,oneof"`
+}
+
+type Event_PositionAdopted struct {
+	// A person has adopted such a position.
+	PositionAdopted *PositionAdopted `protobuf:"bytes,45,opt,name=position_adopted,json=positionAdopted,proto3,oneof"`
+}
+
 type Event_OrderChanged struct {
 	// The state of an order has changed.
 	OrderChanged *OrderChanged `protobuf:"bytes,40,opt,name=order_changed,json=orderChanged,proto3,oneof"`
@@ -715,6 +745,10 @@ func (*Event_ReconciliationChanged) isEvent_Payload() {}
 func (*Event_ProtectionChanged) isEvent_Payload() {}
 
 func (*Event_ProposalChanged) isEvent_Payload() {}
+
+func (*Event_LegacyPositionChanged) isEvent_Payload() {}
+
+func (*Event_PositionAdopted) isEvent_Payload() {}
 
 func (*Event_OrderChanged) isEvent_Payload() {}
 
@@ -814,7 +848,7 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\tR\binterval\x12 \n" +
 	"\fopen_time_ns\x18\x06 \x01(\x10R\n" +
 	"openTimeNs\x12\x1a\n" +
-	"\brevision\x18\a \x01(\rR\brevision\"\x9a\x0f\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\xd3\x10\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -836,7 +870,9 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\x0epolicy_changed\x18# \x01(\v2\".venuemesh.events.v1.PolicyChangedH\x00R\rpolicyChanged\x12c\n" +
 	"\x16reconciliation_changed\x18$ \x01(\v2*.venuemesh.events.v1.ReconciliationChangedH\x00R\x15reconciliationChanged\x12W\n" +
 	"\x12protection_changed\x18% \x01(\v2&.venuemesh.events.v1.ProtectionChangedH\x00R\x11protectionChanged\x12Q\n" +
-	"\x10proposal_changed\x18& \x01(\v2$.venuemesh.events.v1.ProposalChangedH\x00R\x0fproposalChanged\x12H\n" +
+	"\x10proposal_changed\x18& \x01(\v2$.venuemesh.events.v1.ProposalChangedH\x00R\x0fproposalChanged\x12d\n" +
+	"\x17legacy_position_changed\x18' \x01(\v2*.venuemesh.events.v1.LegacyPositionChangedH\x00R\x15legacyPositionChanged\x12Q\n" +
+	"\x10position_adopted\x18- \x01(\v2$.venuemesh.events.v1.PositionAdoptedH\x00R\x0fpositionAdopted\x12H\n" +
 	"\rorder_changed\x18( \x01(\v2!.venuemesh.events.v1.OrderChangedH\x00R\forderChanged\x12E\n" +
 	"\forder_filled\x18) \x01(\v2 .venuemesh.events.v1.OrderFilledH\x00R\vorderFilled\x12?\n" +
 	"\n" +
@@ -895,15 +931,17 @@ var file_venuemesh_events_v1_event_proto_goTypes = []any{
 	(*ReconciliationChanged)(nil), // 16: venuemesh.events.v1.ReconciliationChanged
 	(*ProtectionChanged)(nil),     // 17: venuemesh.events.v1.ProtectionChanged
 	(*ProposalChanged)(nil),       // 18: venuemesh.events.v1.ProposalChanged
-	(*OrderChanged)(nil),          // 19: venuemesh.events.v1.OrderChanged
-	(*OrderFilled)(nil),           // 20: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),             // 21: venuemesh.events.v1.CashMoved
-	(*BalancesOpened)(nil),        // 22: venuemesh.events.v1.BalancesOpened
-	(*PositionOpened)(nil),        // 23: venuemesh.events.v1.PositionOpened
-	(*PostingsBooked)(nil),        // 24: venuemesh.events.v1.PostingsBooked
-	(*PostingsRefused)(nil),       // 25: venuemesh.events.v1.PostingsRefused
-	(*CheckpointSigned)(nil),      // 26: venuemesh.events.v1.CheckpointSigned
-	(*CallMade)(nil),              // 27: venuemesh.events.v1.CallMade
+	(*LegacyPositionChanged)(nil), // 19: venuemesh.events.v1.LegacyPositionChanged
+	(*PositionAdopted)(nil),       // 20: venuemesh.events.v1.PositionAdopted
+	(*OrderChanged)(nil),          // 21: venuemesh.events.v1.OrderChanged
+	(*OrderFilled)(nil),           // 22: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),             // 23: venuemesh.events.v1.CashMoved
+	(*BalancesOpened)(nil),        // 24: venuemesh.events.v1.BalancesOpened
+	(*PositionOpened)(nil),        // 25: venuemesh.events.v1.PositionOpened
+	(*PostingsBooked)(nil),        // 26: venuemesh.events.v1.PostingsBooked
+	(*PostingsRefused)(nil),       // 27: venuemesh.events.v1.PostingsRefused
+	(*CheckpointSigned)(nil),      // 28: venuemesh.events.v1.CheckpointSigned
+	(*CallMade)(nil),              // 29: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.EventPosition.stream:type_name -> venuemesh.events.v1.EventStream
@@ -922,22 +960,24 @@ var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	16, // 13: venuemesh.events.v1.Event.reconciliation_changed:type_name -> venuemesh.events.v1.ReconciliationChanged
 	17, // 14: venuemesh.events.v1.Event.protection_changed:type_name -> venuemesh.events.v1.ProtectionChanged
 	18, // 15: venuemesh.events.v1.Event.proposal_changed:type_name -> venuemesh.events.v1.ProposalChanged
-	19, // 16: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
-	20, // 17: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
-	21, // 18: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
-	22, // 19: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
-	23, // 20: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
-	24, // 21: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
-	25, // 22: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
-	26, // 23: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
-	27, // 24: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
-	1,  // 25: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
-	3,  // 26: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	19, // 16: venuemesh.events.v1.Event.legacy_position_changed:type_name -> venuemesh.events.v1.LegacyPositionChanged
+	20, // 17: venuemesh.events.v1.Event.position_adopted:type_name -> venuemesh.events.v1.PositionAdopted
+	21, // 18: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
+	22, // 19: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
+	23, // 20: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
+	24, // 21: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
+	25, // 22: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
+	26, // 23: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
+	27, // 24: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
+	28, // 25: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
+	29, // 26: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
+	1,  // 27: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
+	3,  // 28: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_event_proto_init() }
@@ -965,6 +1005,8 @@ func file_venuemesh_events_v1_event_proto_init() {
 		(*Event_ReconciliationChanged)(nil),
 		(*Event_ProtectionChanged)(nil),
 		(*Event_ProposalChanged)(nil),
+		(*Event_LegacyPositionChanged)(nil),
+		(*Event_PositionAdopted)(nil),
 		(*Event_OrderChanged)(nil),
 		(*Event_OrderFilled)(nil),
 		(*Event_CashMoved)(nil),

@@ -1023,6 +1023,198 @@ func (x *ProtectionChanged) GetIsCertain() bool {
 	return false
 }
 
+// A position in a derivative that no strategy has opened has appeared, has changed its side, or is
+// gone or adopted.
+type LegacyPositionChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Venue id.
+	Venue string `protobuf:"bytes,1,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Account at the venue.
+	Account string `protobuf:"bytes,2,opt,name=account,proto3" json:"account,omitempty"`
+	// Native symbol.
+	Symbol string `protobuf:"bytes,3,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	// In the size_unit of the instrument; negative if short, "0" if nothing is left. Decimal text.
+	Size          string `protobuf:"bytes,4,opt,name=size,proto3" json:"size,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LegacyPositionChanged) Reset() {
+	*x = LegacyPositionChanged{}
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LegacyPositionChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LegacyPositionChanged) ProtoMessage() {}
+
+func (x *LegacyPositionChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LegacyPositionChanged.ProtoReflect.Descriptor instead.
+func (*LegacyPositionChanged) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LegacyPositionChanged) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *LegacyPositionChanged) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *LegacyPositionChanged) GetSymbol() string {
+	if x != nil {
+		return x.Symbol
+	}
+	return ""
+}
+
+func (x *LegacyPositionChanged) GetSize() string {
+	if x != nil {
+		return x.Size
+	}
+	return ""
+}
+
+// A person has adopted a position: the inspector protects and closes it. This event starts a chain.
+type PositionAdopted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The subject of the caller's token.
+	Caller string `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	// Why, in the caller's words.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Venue id.
+	Venue string `protobuf:"bytes,3,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Account at the venue.
+	Account string `protobuf:"bytes,4,opt,name=account,proto3" json:"account,omitempty"`
+	// Native symbol.
+	Symbol string `protobuf:"bytes,5,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	// What was adopted, in the size_unit of the instrument; negative if short. Decimal text.
+	Size string `protobuf:"bytes,6,opt,name=size,proto3" json:"size,omitempty"`
+	// Price of its stop. Decimal text.
+	StopPrice string `protobuf:"bytes,7,opt,name=stop_price,json=stopPrice,proto3" json:"stop_price,omitempty"`
+	// Price at which the profit is taken. Decimal text. Empty: none.
+	TargetPrice string `protobuf:"bytes,8,opt,name=target_price,json=targetPrice,proto3" json:"target_price,omitempty"`
+	// Distance of a second stop from the best price. Decimal text. Empty: none.
+	TrailingOffset string `protobuf:"bytes,9,opt,name=trailing_offset,json=trailingOffset,proto3" json:"trailing_offset,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *PositionAdopted) Reset() {
+	*x = PositionAdopted{}
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PositionAdopted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PositionAdopted) ProtoMessage() {}
+
+func (x *PositionAdopted) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PositionAdopted.ProtoReflect.Descriptor instead.
+func (*PositionAdopted) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *PositionAdopted) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *PositionAdopted) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *PositionAdopted) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *PositionAdopted) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *PositionAdopted) GetSymbol() string {
+	if x != nil {
+		return x.Symbol
+	}
+	return ""
+}
+
+func (x *PositionAdopted) GetSize() string {
+	if x != nil {
+		return x.Size
+	}
+	return ""
+}
+
+func (x *PositionAdopted) GetStopPrice() string {
+	if x != nil {
+		return x.StopPrice
+	}
+	return ""
+}
+
+func (x *PositionAdopted) GetTargetPrice() string {
+	if x != nil {
+		return x.TargetPrice
+	}
+	return ""
+}
+
+func (x *PositionAdopted) GetTrailingOffset() string {
+	if x != nil {
+		return x.TrailingOffset
+	}
+	return ""
+}
+
 var File_venuemesh_events_v1_risk_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
@@ -1090,7 +1282,23 @@ const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
 	"\x04size\x18\x05 \x01(\tR\x04size\x12\x18\n" +
 	"\aproblem\x18\x06 \x01(\tR\aproblem\x12\x1d\n" +
 	"\n" +
-	"is_certain\x18\a \x01(\bR\tisCertain*\x8d\x01\n" +
+	"is_certain\x18\a \x01(\bR\tisCertain\"s\n" +
+	"\x15LegacyPositionChanged\x12\x14\n" +
+	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x18\n" +
+	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x16\n" +
+	"\x06symbol\x18\x03 \x01(\tR\x06symbol\x12\x12\n" +
+	"\x04size\x18\x04 \x01(\tR\x04size\"\x88\x02\n" +
+	"\x0fPositionAdopted\x12\x16\n" +
+	"\x06caller\x18\x01 \x01(\tR\x06caller\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05venue\x18\x03 \x01(\tR\x05venue\x12\x18\n" +
+	"\aaccount\x18\x04 \x01(\tR\aaccount\x12\x16\n" +
+	"\x06symbol\x18\x05 \x01(\tR\x06symbol\x12\x12\n" +
+	"\x04size\x18\x06 \x01(\tR\x04size\x12\x1d\n" +
+	"\n" +
+	"stop_price\x18\a \x01(\tR\tstopPrice\x12!\n" +
+	"\ftarget_price\x18\b \x01(\tR\vtargetPrice\x12'\n" +
+	"\x0ftrailing_offset\x18\t \x01(\tR\x0etrailingOffset*\x8d\x01\n" +
 	"\aVerdict\x12\x17\n" +
 	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rVERDICT_ALLOW\x10\x01\x12\x11\n" +
@@ -1130,38 +1338,40 @@ func file_venuemesh_events_v1_risk_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_events_v1_risk_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_venuemesh_events_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_venuemesh_events_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_venuemesh_events_v1_risk_proto_goTypes = []any{
-	(Verdict)(0),              // 0: venuemesh.events.v1.Verdict
-	(TradingMode)(0),          // 1: venuemesh.events.v1.TradingMode
-	(ProposalState)(0),        // 2: venuemesh.events.v1.ProposalState
-	(SubmissionOutcome)(0),    // 3: venuemesh.events.v1.SubmissionOutcome
-	(*OrderRequested)(nil),    // 4: venuemesh.events.v1.OrderRequested
-	(*ProposalChanged)(nil),   // 5: venuemesh.events.v1.ProposalChanged
-	(*VerdictGiven)(nil),      // 6: venuemesh.events.v1.VerdictGiven
-	(*OrdersSubmitted)(nil),   // 7: venuemesh.events.v1.OrdersSubmitted
-	(*PolicyChanged)(nil),     // 8: venuemesh.events.v1.PolicyChanged
-	(*ModeChanged)(nil),       // 9: venuemesh.events.v1.ModeChanged
-	(*PositionChanged)(nil),   // 10: venuemesh.events.v1.PositionChanged
-	(*ProtectionChanged)(nil), // 11: venuemesh.events.v1.ProtectionChanged
-	(v1.Operation)(0),         // 12: venuemesh.tradeflow.v1.Operation
-	(*v1.OrderContent)(nil),   // 13: venuemesh.tradeflow.v1.OrderContent
-	(*Check)(nil),             // 14: venuemesh.events.v1.Check
-	(*v1.ApprovedOrder)(nil),  // 15: venuemesh.tradeflow.v1.ApprovedOrder
-	(*v1.Order)(nil),          // 16: venuemesh.tradeflow.v1.Order
+	(Verdict)(0),                  // 0: venuemesh.events.v1.Verdict
+	(TradingMode)(0),              // 1: venuemesh.events.v1.TradingMode
+	(ProposalState)(0),            // 2: venuemesh.events.v1.ProposalState
+	(SubmissionOutcome)(0),        // 3: venuemesh.events.v1.SubmissionOutcome
+	(*OrderRequested)(nil),        // 4: venuemesh.events.v1.OrderRequested
+	(*ProposalChanged)(nil),       // 5: venuemesh.events.v1.ProposalChanged
+	(*VerdictGiven)(nil),          // 6: venuemesh.events.v1.VerdictGiven
+	(*OrdersSubmitted)(nil),       // 7: venuemesh.events.v1.OrdersSubmitted
+	(*PolicyChanged)(nil),         // 8: venuemesh.events.v1.PolicyChanged
+	(*ModeChanged)(nil),           // 9: venuemesh.events.v1.ModeChanged
+	(*PositionChanged)(nil),       // 10: venuemesh.events.v1.PositionChanged
+	(*ProtectionChanged)(nil),     // 11: venuemesh.events.v1.ProtectionChanged
+	(*LegacyPositionChanged)(nil), // 12: venuemesh.events.v1.LegacyPositionChanged
+	(*PositionAdopted)(nil),       // 13: venuemesh.events.v1.PositionAdopted
+	(v1.Operation)(0),             // 14: venuemesh.tradeflow.v1.Operation
+	(*v1.OrderContent)(nil),       // 15: venuemesh.tradeflow.v1.OrderContent
+	(*Check)(nil),                 // 16: venuemesh.events.v1.Check
+	(*v1.ApprovedOrder)(nil),      // 17: venuemesh.tradeflow.v1.ApprovedOrder
+	(*v1.Order)(nil),              // 18: venuemesh.tradeflow.v1.Order
 }
 var file_venuemesh_events_v1_risk_proto_depIdxs = []int32{
-	12, // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
-	13, // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
-	13, // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
+	14, // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
+	15, // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
+	15, // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
 	2,  // 3: venuemesh.events.v1.ProposalChanged.state:type_name -> venuemesh.events.v1.ProposalState
 	4,  // 4: venuemesh.events.v1.ProposalChanged.requested:type_name -> venuemesh.events.v1.OrderRequested
 	0,  // 5: venuemesh.events.v1.VerdictGiven.verdict:type_name -> venuemesh.events.v1.Verdict
-	14, // 6: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
+	16, // 6: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
 	1,  // 7: venuemesh.events.v1.VerdictGiven.mode:type_name -> venuemesh.events.v1.TradingMode
-	15, // 8: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	17, // 8: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
 	3,  // 9: venuemesh.events.v1.OrdersSubmitted.outcome:type_name -> venuemesh.events.v1.SubmissionOutcome
-	16, // 10: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
+	18, // 10: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
 	1,  // 11: venuemesh.events.v1.ModeChanged.before:type_name -> venuemesh.events.v1.TradingMode
 	1,  // 12: venuemesh.events.v1.ModeChanged.after:type_name -> venuemesh.events.v1.TradingMode
 	13, // [13:13] is the sub-list for method output_type
@@ -1183,7 +1393,7 @@ func file_venuemesh_events_v1_risk_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_risk_proto_rawDesc), len(file_venuemesh_events_v1_risk_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -937,7 +937,7 @@ var File_venuemesh_inspector_v1_inspector_proto protoreflect.FileDescriptor
 
 const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\n" +
-	"&venuemesh/inspector/v1/inspector.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a&venuemesh/inspector/v1/proposals.proto\x1a,venuemesh/inspector/v1/reconciliations.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x11\n" +
+	"&venuemesh/inspector/v1/inspector.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a&venuemesh/inspector/v1/adoptions.proto\x1a&venuemesh/inspector/v1/proposals.proto\x1a,venuemesh/inspector/v1/reconciliations.proto\x1a$venuemesh/tradeflow/v1/batches.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x11\n" +
 	"\x0fGetStateRequest\"\xf0\x01\n" +
 	"\tModeState\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\tR\x05scope\x124\n" +
@@ -1000,11 +1000,12 @@ const file_venuemesh_inspector_v1_inspector_proto_rawDesc = "" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18@R\trequestId\"e\n" +
 	"\x17ConfirmProposalResponse\x12J\n" +
-	"\tsubmitted\x18\x01 \x01(\v2,.venuemesh.inspector.v1.SubmitManualResponseR\tsubmitted2\xfc\t\n" +
+	"\tsubmitted\x18\x01 \x01(\v2,.venuemesh.inspector.v1.SubmitManualResponseR\tsubmitted2\x9b\v\n" +
 	"\tInspector\x12|\n" +
 	"\bGetState\x12'.venuemesh.inspector.v1.GetStateRequest\x1a(.venuemesh.inspector.v1.GetStateResponse\"\x1d\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/inspector\x90\x02\x01\x12\xad\x01\n" +
 	"\x13ListReconciliations\x122.venuemesh.inspector.v1.ListReconciliationsRequest\x1a3.venuemesh.inspector.v1.ListReconciliationsResponse\"-\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/inspector/reconciliations\x90\x02\x01\x12\x7f\n" +
-	"\aSetMode\x12&.venuemesh.inspector.v1.SetModeRequest\x1a'.venuemesh.inspector.v1.SetModeResponse\"#\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/inspector/modes\x12\x94\x01\n" +
+	"\aSetMode\x12&.venuemesh.inspector.v1.SetModeRequest\x1a'.venuemesh.inspector.v1.SetModeResponse\"#\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/v1/inspector/modes\x12\x9c\x01\n" +
+	"\rAdoptPosition\x12,.venuemesh.inspector.v1.AdoptPositionRequest\x1a-.venuemesh.inspector.v1.AdoptPositionResponse\".\xca\xf3\x18\x02\x03\x02\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/v1/inspector/positions:adopt\x12\x94\x01\n" +
 	"\fSubmitManual\x12+.venuemesh.inspector.v1.SubmitManualRequest\x1a,.venuemesh.inspector.v1.SubmitManualResponse\")\xca\xf3\x18\x02\x03\x02\xd0\xf3\x18\x01\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/inspector/orders\x12\xa8\x01\n" +
 	"\x12SubmitManualOrders\x121.venuemesh.inspector.v1.SubmitManualOrdersRequest\x1a2.venuemesh.inspector.v1.SubmitManualOrdersResponse\"+\xca\xf3\x18\x02\x03\x02\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/inspector/orders:batch\x12\x95\x01\n" +
 	"\rListProposals\x12,.venuemesh.inspector.v1.ListProposalsRequest\x1a-.venuemesh.inspector.v1.ListProposalsResponse\"'\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/inspector/proposals\x90\x02\x01\x12\xb1\x01\n" +
@@ -1047,11 +1048,13 @@ var file_venuemesh_inspector_v1_inspector_proto_goTypes = []any{
 	(*Proposal)(nil),                    // 19: venuemesh.inspector.v1.Proposal
 	(*v11.OrderError)(nil),              // 20: venuemesh.tradeflow.v1.OrderError
 	(*ListReconciliationsRequest)(nil),  // 21: venuemesh.inspector.v1.ListReconciliationsRequest
-	(*ListProposalsRequest)(nil),        // 22: venuemesh.inspector.v1.ListProposalsRequest
-	(*DeclineProposalRequest)(nil),      // 23: venuemesh.inspector.v1.DeclineProposalRequest
-	(*ListReconciliationsResponse)(nil), // 24: venuemesh.inspector.v1.ListReconciliationsResponse
-	(*ListProposalsResponse)(nil),       // 25: venuemesh.inspector.v1.ListProposalsResponse
-	(*DeclineProposalResponse)(nil),     // 26: venuemesh.inspector.v1.DeclineProposalResponse
+	(*AdoptPositionRequest)(nil),        // 22: venuemesh.inspector.v1.AdoptPositionRequest
+	(*ListProposalsRequest)(nil),        // 23: venuemesh.inspector.v1.ListProposalsRequest
+	(*DeclineProposalRequest)(nil),      // 24: venuemesh.inspector.v1.DeclineProposalRequest
+	(*ListReconciliationsResponse)(nil), // 25: venuemesh.inspector.v1.ListReconciliationsResponse
+	(*AdoptPositionResponse)(nil),       // 26: venuemesh.inspector.v1.AdoptPositionResponse
+	(*ListProposalsResponse)(nil),       // 27: venuemesh.inspector.v1.ListProposalsResponse
+	(*DeclineProposalResponse)(nil),     // 28: venuemesh.inspector.v1.DeclineProposalResponse
 }
 var file_venuemesh_inspector_v1_inspector_proto_depIdxs = []int32{
 	13, // 0: venuemesh.inspector.v1.ModeState.mode:type_name -> venuemesh.events.v1.TradingMode
@@ -1075,21 +1078,23 @@ var file_venuemesh_inspector_v1_inspector_proto_depIdxs = []int32{
 	0,  // 18: venuemesh.inspector.v1.Inspector.GetState:input_type -> venuemesh.inspector.v1.GetStateRequest
 	21, // 19: venuemesh.inspector.v1.Inspector.ListReconciliations:input_type -> venuemesh.inspector.v1.ListReconciliationsRequest
 	4,  // 20: venuemesh.inspector.v1.Inspector.SetMode:input_type -> venuemesh.inspector.v1.SetModeRequest
-	6,  // 21: venuemesh.inspector.v1.Inspector.SubmitManual:input_type -> venuemesh.inspector.v1.SubmitManualRequest
-	8,  // 22: venuemesh.inspector.v1.Inspector.SubmitManualOrders:input_type -> venuemesh.inspector.v1.SubmitManualOrdersRequest
-	22, // 23: venuemesh.inspector.v1.Inspector.ListProposals:input_type -> venuemesh.inspector.v1.ListProposalsRequest
-	11, // 24: venuemesh.inspector.v1.Inspector.ConfirmProposal:input_type -> venuemesh.inspector.v1.ConfirmProposalRequest
-	23, // 25: venuemesh.inspector.v1.Inspector.DeclineProposal:input_type -> venuemesh.inspector.v1.DeclineProposalRequest
-	3,  // 26: venuemesh.inspector.v1.Inspector.GetState:output_type -> venuemesh.inspector.v1.GetStateResponse
-	24, // 27: venuemesh.inspector.v1.Inspector.ListReconciliations:output_type -> venuemesh.inspector.v1.ListReconciliationsResponse
-	5,  // 28: venuemesh.inspector.v1.Inspector.SetMode:output_type -> venuemesh.inspector.v1.SetModeResponse
-	7,  // 29: venuemesh.inspector.v1.Inspector.SubmitManual:output_type -> venuemesh.inspector.v1.SubmitManualResponse
-	10, // 30: venuemesh.inspector.v1.Inspector.SubmitManualOrders:output_type -> venuemesh.inspector.v1.SubmitManualOrdersResponse
-	25, // 31: venuemesh.inspector.v1.Inspector.ListProposals:output_type -> venuemesh.inspector.v1.ListProposalsResponse
-	12, // 32: venuemesh.inspector.v1.Inspector.ConfirmProposal:output_type -> venuemesh.inspector.v1.ConfirmProposalResponse
-	26, // 33: venuemesh.inspector.v1.Inspector.DeclineProposal:output_type -> venuemesh.inspector.v1.DeclineProposalResponse
-	26, // [26:34] is the sub-list for method output_type
-	18, // [18:26] is the sub-list for method input_type
+	22, // 21: venuemesh.inspector.v1.Inspector.AdoptPosition:input_type -> venuemesh.inspector.v1.AdoptPositionRequest
+	6,  // 22: venuemesh.inspector.v1.Inspector.SubmitManual:input_type -> venuemesh.inspector.v1.SubmitManualRequest
+	8,  // 23: venuemesh.inspector.v1.Inspector.SubmitManualOrders:input_type -> venuemesh.inspector.v1.SubmitManualOrdersRequest
+	23, // 24: venuemesh.inspector.v1.Inspector.ListProposals:input_type -> venuemesh.inspector.v1.ListProposalsRequest
+	11, // 25: venuemesh.inspector.v1.Inspector.ConfirmProposal:input_type -> venuemesh.inspector.v1.ConfirmProposalRequest
+	24, // 26: venuemesh.inspector.v1.Inspector.DeclineProposal:input_type -> venuemesh.inspector.v1.DeclineProposalRequest
+	3,  // 27: venuemesh.inspector.v1.Inspector.GetState:output_type -> venuemesh.inspector.v1.GetStateResponse
+	25, // 28: venuemesh.inspector.v1.Inspector.ListReconciliations:output_type -> venuemesh.inspector.v1.ListReconciliationsResponse
+	5,  // 29: venuemesh.inspector.v1.Inspector.SetMode:output_type -> venuemesh.inspector.v1.SetModeResponse
+	26, // 30: venuemesh.inspector.v1.Inspector.AdoptPosition:output_type -> venuemesh.inspector.v1.AdoptPositionResponse
+	7,  // 31: venuemesh.inspector.v1.Inspector.SubmitManual:output_type -> venuemesh.inspector.v1.SubmitManualResponse
+	10, // 32: venuemesh.inspector.v1.Inspector.SubmitManualOrders:output_type -> venuemesh.inspector.v1.SubmitManualOrdersResponse
+	27, // 33: venuemesh.inspector.v1.Inspector.ListProposals:output_type -> venuemesh.inspector.v1.ListProposalsResponse
+	12, // 34: venuemesh.inspector.v1.Inspector.ConfirmProposal:output_type -> venuemesh.inspector.v1.ConfirmProposalResponse
+	28, // 35: venuemesh.inspector.v1.Inspector.DeclineProposal:output_type -> venuemesh.inspector.v1.DeclineProposalResponse
+	27, // [27:36] is the sub-list for method output_type
+	18, // [18:27] is the sub-list for method input_type
 	18, // [18:18] is the sub-list for extension type_name
 	18, // [18:18] is the sub-list for extension extendee
 	0,  // [0:18] is the sub-list for field type_name
@@ -1100,6 +1105,7 @@ func file_venuemesh_inspector_v1_inspector_proto_init() {
 	if File_venuemesh_inspector_v1_inspector_proto != nil {
 		return
 	}
+	file_venuemesh_inspector_v1_adoptions_proto_init()
 	file_venuemesh_inspector_v1_proposals_proto_init()
 	file_venuemesh_inspector_v1_reconciliations_proto_init()
 	type x struct{}

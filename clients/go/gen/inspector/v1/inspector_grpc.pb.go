@@ -22,6 +22,7 @@ const (
 	Inspector_GetState_FullMethodName            = "/venuemesh.inspector.v1.Inspector/GetState"
 	Inspector_ListReconciliations_FullMethodName = "/venuemesh.inspector.v1.Inspector/ListReconciliations"
 	Inspector_SetMode_FullMethodName             = "/venuemesh.inspector.v1.Inspector/SetMode"
+	Inspector_AdoptPosition_FullMethodName       = "/venuemesh.inspector.v1.Inspector/AdoptPosition"
 	Inspector_SubmitManual_FullMethodName        = "/venuemesh.inspector.v1.Inspector/SubmitManual"
 	Inspector_SubmitManualOrders_FullMethodName  = "/venuemesh.inspector.v1.Inspector/SubmitManualOrders"
 	Inspector_ListProposals_FullMethodName       = "/venuemesh.inspector.v1.Inspector/ListProposals"
@@ -47,6 +48,11 @@ type InspectorClient interface {
 	// closes the positions of strategies within the scope. Errors: BAD_REQUEST for an unknown scope
 	// or mode, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE: another process of the inspector is active.
 	SetMode(ctx context.Context, in *SetModeRequest, opts ...grpc.CallOption) (*SetModeResponse, error)
+	// Adopts a position in a derivative that no strategy has opened: all that the account holds there
+	// beyond positions of strategies. It gets a stop, and a take-profit if asked for, and is managed
+	// like positions of strategies from then on. Errors: BAD_REQUEST if nothing is there to adopt, it
+	// is adopted already, or an exit would close it at once; STORE_UNAVAILABLE, SERVICE_UNAVAILABLE.
+	AdoptPosition(ctx context.Context, in *AdoptPositionRequest, opts ...grpc.CallOption) (*AdoptPositionResponse, error)
 	// Checks, approves and sends a request of a person, or of a program with a token: places an order
 	// or a group of orders, amends or cancels an order. Returns once the venue's process has
 	// answered, or after 20 s. A repeated request with the same content has the same answer; with
@@ -106,6 +112,16 @@ func (c *inspectorClient) SetMode(ctx context.Context, in *SetModeRequest, opts 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(SetModeResponse)
 	err := c.cc.Invoke(ctx, Inspector_SetMode_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *inspectorClient) AdoptPosition(ctx context.Context, in *AdoptPositionRequest, opts ...grpc.CallOption) (*AdoptPositionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AdoptPositionResponse)
+	err := c.cc.Invoke(ctx, Inspector_AdoptPosition_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +196,11 @@ type InspectorServer interface {
 	// closes the positions of strategies within the scope. Errors: BAD_REQUEST for an unknown scope
 	// or mode, STORE_UNAVAILABLE, SERVICE_UNAVAILABLE: another process of the inspector is active.
 	SetMode(context.Context, *SetModeRequest) (*SetModeResponse, error)
+	// Adopts a position in a derivative that no strategy has opened: all that the account holds there
+	// beyond positions of strategies. It gets a stop, and a take-profit if asked for, and is managed
+	// like positions of strategies from then on. Errors: BAD_REQUEST if nothing is there to adopt, it
+	// is adopted already, or an exit would close it at once; STORE_UNAVAILABLE, SERVICE_UNAVAILABLE.
+	AdoptPosition(context.Context, *AdoptPositionRequest) (*AdoptPositionResponse, error)
 	// Checks, approves and sends a request of a person, or of a program with a token: places an order
 	// or a group of orders, amends or cancels an order. Returns once the venue's process has
 	// answered, or after 20 s. A repeated request with the same content has the same answer; with
@@ -223,6 +244,9 @@ func (UnimplementedInspectorServer) ListReconciliations(context.Context, *ListRe
 }
 func (UnimplementedInspectorServer) SetMode(context.Context, *SetModeRequest) (*SetModeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SetMode not implemented")
+}
+func (UnimplementedInspectorServer) AdoptPosition(context.Context, *AdoptPositionRequest) (*AdoptPositionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AdoptPosition not implemented")
 }
 func (UnimplementedInspectorServer) SubmitManual(context.Context, *SubmitManualRequest) (*SubmitManualResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SubmitManual not implemented")
@@ -310,6 +334,24 @@ func _Inspector_SetMode_Handler(srv interface{}, ctx context.Context, dec func(i
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(InspectorServer).SetMode(ctx, req.(*SetModeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Inspector_AdoptPosition_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AdoptPositionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(InspectorServer).AdoptPosition(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Inspector_AdoptPosition_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(InspectorServer).AdoptPosition(ctx, req.(*AdoptPositionRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -422,6 +464,10 @@ var Inspector_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SetMode",
 			Handler:    _Inspector_SetMode_Handler,
+		},
+		{
+			MethodName: "AdoptPosition",
+			Handler:    _Inspector_AdoptPosition_Handler,
 		},
 		{
 			MethodName: "SubmitManual",

@@ -1661,7 +1661,7 @@ var File_venuemesh_inspector_v1_risk_reports_proto protoreflect.FileDescriptor
 
 const file_venuemesh_inspector_v1_risk_reports_proto_rawDesc = "" +
 	"\n" +
-	")venuemesh/inspector/v1/risk_reports.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1fvenuemesh/common/v1/types.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x86\x01\n" +
+	")venuemesh/inspector/v1/risk_reports.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1fvenuemesh/common/v1/types.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a&venuemesh/inspector/v1/adoptions.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x86\x01\n" +
 	"\x0fLimitEscalation\x124\n" +
 	"\x04mode\x18\x01 \x01(\x0e2 .venuemesh.events.v1.TradingModeR\x04mode\x12\x14\n" +
 	"\x05share\x18\x02 \x01(\tR\x05share\x12'\n" +
@@ -1802,12 +1802,13 @@ const file_venuemesh_inspector_v1_risk_reports_proto_rawDesc = "" +
 	"\x18PROTECTION_STATE_CLOSING\x10\x03\x12 \n" +
 	"\x1cPROTECTION_STATE_UNPROTECTED\x10\x04\x12!\n" +
 	"\x1dPROTECTION_STATE_NOTHING_HELD\x10\x05\x12\x1c\n" +
-	"\x18PROTECTION_STATE_UNKNOWN\x10\x062\x85\x06\n" +
+	"\x18PROTECTION_STATE_UNKNOWN\x10\x062\xb5\a\n" +
 	"\vRiskReports\x12\x89\x01\n" +
 	"\n" +
 	"ListLimits\x12).venuemesh.inspector.v1.ListLimitsRequest\x1a*.venuemesh.inspector.v1.ListLimitsResponse\"$\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/inspector/limits\x90\x02\x01\x12\x95\x01\n" +
 	"\rListExposures\x12,.venuemesh.inspector.v1.ListExposuresRequest\x1a-.venuemesh.inspector.v1.ListExposuresResponse\"'\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/inspector/exposures\x90\x02\x01\x12\x9d\x01\n" +
-	"\x0fListProtections\x12..venuemesh.inspector.v1.ListProtectionsRequest\x1a/.venuemesh.inspector.v1.ListProtectionsResponse\")\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/inspector/protections\x90\x02\x01\x12\x91\x01\n" +
+	"\x0fListProtections\x12..venuemesh.inspector.v1.ListProtectionsRequest\x1a/.venuemesh.inspector.v1.ListProtectionsResponse\")\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/inspector/protections\x90\x02\x01\x12\xad\x01\n" +
+	"\x13ListLegacyPositions\x122.venuemesh.inspector.v1.ListLegacyPositionsRequest\x1a3.venuemesh.inspector.v1.ListLegacyPositionsResponse\"-\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/inspector/legacyPositions\x90\x02\x01\x12\x91\x01\n" +
 	"\fListVerdicts\x12+.venuemesh.inspector.v1.ListVerdictsRequest\x1a,.venuemesh.inspector.v1.ListVerdictsResponse\"&\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/inspector/verdicts\x90\x02\x01\x12\x9d\x01\n" +
 	"\x0fListSubmissions\x12..venuemesh.inspector.v1.ListSubmissionsRequest\x1a/.venuemesh.inspector.v1.ListSubmissionsResponse\")\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/inspector/submissions\x90\x02\x01BHZFgithub.com/venuemesh/venuemesh/clients/go/gen/inspector/v1;inspectorv1b\x06proto3"
 
@@ -1826,30 +1827,32 @@ func file_venuemesh_inspector_v1_risk_reports_proto_rawDescGZIP() []byte {
 var file_venuemesh_inspector_v1_risk_reports_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
 var file_venuemesh_inspector_v1_risk_reports_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_venuemesh_inspector_v1_risk_reports_proto_goTypes = []any{
-	(ProtectionState)(0),            // 0: venuemesh.inspector.v1.ProtectionState
-	(*LimitEscalation)(nil),         // 1: venuemesh.inspector.v1.LimitEscalation
-	(*LimitUse)(nil),                // 2: venuemesh.inspector.v1.LimitUse
-	(*ListLimitsRequest)(nil),       // 3: venuemesh.inspector.v1.ListLimitsRequest
-	(*ListLimitsResponse)(nil),      // 4: venuemesh.inspector.v1.ListLimitsResponse
-	(*OpenExposure)(nil),            // 5: venuemesh.inspector.v1.OpenExposure
-	(*ExposureSum)(nil),             // 6: venuemesh.inspector.v1.ExposureSum
-	(*ListExposuresRequest)(nil),    // 7: venuemesh.inspector.v1.ListExposuresRequest
-	(*ListExposuresResponse)(nil),   // 8: venuemesh.inspector.v1.ListExposuresResponse
-	(*ExitOrder)(nil),               // 9: venuemesh.inspector.v1.ExitOrder
-	(*PositionProtection)(nil),      // 10: venuemesh.inspector.v1.PositionProtection
-	(*ListProtectionsRequest)(nil),  // 11: venuemesh.inspector.v1.ListProtectionsRequest
-	(*ListProtectionsResponse)(nil), // 12: venuemesh.inspector.v1.ListProtectionsResponse
-	(*ReportedVerdict)(nil),         // 13: venuemesh.inspector.v1.ReportedVerdict
-	(*ListVerdictsRequest)(nil),     // 14: venuemesh.inspector.v1.ListVerdictsRequest
-	(*ListVerdictsResponse)(nil),    // 15: venuemesh.inspector.v1.ListVerdictsResponse
-	(*PendingSubmission)(nil),       // 16: venuemesh.inspector.v1.PendingSubmission
-	(*ListSubmissionsRequest)(nil),  // 17: venuemesh.inspector.v1.ListSubmissionsRequest
-	(*ListSubmissionsResponse)(nil), // 18: venuemesh.inspector.v1.ListSubmissionsResponse
-	(v1.TradingMode)(0),             // 19: venuemesh.events.v1.TradingMode
-	(v11.OrderState)(0),             // 20: venuemesh.tradeflow.v1.OrderState
-	(v12.Side)(0),                   // 21: venuemesh.common.v1.Side
-	(*v1.VerdictGiven)(nil),         // 22: venuemesh.events.v1.VerdictGiven
-	(v11.Operation)(0),              // 23: venuemesh.tradeflow.v1.Operation
+	(ProtectionState)(0),                // 0: venuemesh.inspector.v1.ProtectionState
+	(*LimitEscalation)(nil),             // 1: venuemesh.inspector.v1.LimitEscalation
+	(*LimitUse)(nil),                    // 2: venuemesh.inspector.v1.LimitUse
+	(*ListLimitsRequest)(nil),           // 3: venuemesh.inspector.v1.ListLimitsRequest
+	(*ListLimitsResponse)(nil),          // 4: venuemesh.inspector.v1.ListLimitsResponse
+	(*OpenExposure)(nil),                // 5: venuemesh.inspector.v1.OpenExposure
+	(*ExposureSum)(nil),                 // 6: venuemesh.inspector.v1.ExposureSum
+	(*ListExposuresRequest)(nil),        // 7: venuemesh.inspector.v1.ListExposuresRequest
+	(*ListExposuresResponse)(nil),       // 8: venuemesh.inspector.v1.ListExposuresResponse
+	(*ExitOrder)(nil),                   // 9: venuemesh.inspector.v1.ExitOrder
+	(*PositionProtection)(nil),          // 10: venuemesh.inspector.v1.PositionProtection
+	(*ListProtectionsRequest)(nil),      // 11: venuemesh.inspector.v1.ListProtectionsRequest
+	(*ListProtectionsResponse)(nil),     // 12: venuemesh.inspector.v1.ListProtectionsResponse
+	(*ReportedVerdict)(nil),             // 13: venuemesh.inspector.v1.ReportedVerdict
+	(*ListVerdictsRequest)(nil),         // 14: venuemesh.inspector.v1.ListVerdictsRequest
+	(*ListVerdictsResponse)(nil),        // 15: venuemesh.inspector.v1.ListVerdictsResponse
+	(*PendingSubmission)(nil),           // 16: venuemesh.inspector.v1.PendingSubmission
+	(*ListSubmissionsRequest)(nil),      // 17: venuemesh.inspector.v1.ListSubmissionsRequest
+	(*ListSubmissionsResponse)(nil),     // 18: venuemesh.inspector.v1.ListSubmissionsResponse
+	(v1.TradingMode)(0),                 // 19: venuemesh.events.v1.TradingMode
+	(v11.OrderState)(0),                 // 20: venuemesh.tradeflow.v1.OrderState
+	(v12.Side)(0),                       // 21: venuemesh.common.v1.Side
+	(*v1.VerdictGiven)(nil),             // 22: venuemesh.events.v1.VerdictGiven
+	(v11.Operation)(0),                  // 23: venuemesh.tradeflow.v1.Operation
+	(*ListLegacyPositionsRequest)(nil),  // 24: venuemesh.inspector.v1.ListLegacyPositionsRequest
+	(*ListLegacyPositionsResponse)(nil), // 25: venuemesh.inspector.v1.ListLegacyPositionsResponse
 }
 var file_venuemesh_inspector_v1_risk_reports_proto_depIdxs = []int32{
 	19, // 0: venuemesh.inspector.v1.LimitEscalation.mode:type_name -> venuemesh.events.v1.TradingMode
@@ -1869,15 +1872,17 @@ var file_venuemesh_inspector_v1_risk_reports_proto_depIdxs = []int32{
 	3,  // 14: venuemesh.inspector.v1.RiskReports.ListLimits:input_type -> venuemesh.inspector.v1.ListLimitsRequest
 	7,  // 15: venuemesh.inspector.v1.RiskReports.ListExposures:input_type -> venuemesh.inspector.v1.ListExposuresRequest
 	11, // 16: venuemesh.inspector.v1.RiskReports.ListProtections:input_type -> venuemesh.inspector.v1.ListProtectionsRequest
-	14, // 17: venuemesh.inspector.v1.RiskReports.ListVerdicts:input_type -> venuemesh.inspector.v1.ListVerdictsRequest
-	17, // 18: venuemesh.inspector.v1.RiskReports.ListSubmissions:input_type -> venuemesh.inspector.v1.ListSubmissionsRequest
-	4,  // 19: venuemesh.inspector.v1.RiskReports.ListLimits:output_type -> venuemesh.inspector.v1.ListLimitsResponse
-	8,  // 20: venuemesh.inspector.v1.RiskReports.ListExposures:output_type -> venuemesh.inspector.v1.ListExposuresResponse
-	12, // 21: venuemesh.inspector.v1.RiskReports.ListProtections:output_type -> venuemesh.inspector.v1.ListProtectionsResponse
-	15, // 22: venuemesh.inspector.v1.RiskReports.ListVerdicts:output_type -> venuemesh.inspector.v1.ListVerdictsResponse
-	18, // 23: venuemesh.inspector.v1.RiskReports.ListSubmissions:output_type -> venuemesh.inspector.v1.ListSubmissionsResponse
-	19, // [19:24] is the sub-list for method output_type
-	14, // [14:19] is the sub-list for method input_type
+	24, // 17: venuemesh.inspector.v1.RiskReports.ListLegacyPositions:input_type -> venuemesh.inspector.v1.ListLegacyPositionsRequest
+	14, // 18: venuemesh.inspector.v1.RiskReports.ListVerdicts:input_type -> venuemesh.inspector.v1.ListVerdictsRequest
+	17, // 19: venuemesh.inspector.v1.RiskReports.ListSubmissions:input_type -> venuemesh.inspector.v1.ListSubmissionsRequest
+	4,  // 20: venuemesh.inspector.v1.RiskReports.ListLimits:output_type -> venuemesh.inspector.v1.ListLimitsResponse
+	8,  // 21: venuemesh.inspector.v1.RiskReports.ListExposures:output_type -> venuemesh.inspector.v1.ListExposuresResponse
+	12, // 22: venuemesh.inspector.v1.RiskReports.ListProtections:output_type -> venuemesh.inspector.v1.ListProtectionsResponse
+	25, // 23: venuemesh.inspector.v1.RiskReports.ListLegacyPositions:output_type -> venuemesh.inspector.v1.ListLegacyPositionsResponse
+	15, // 24: venuemesh.inspector.v1.RiskReports.ListVerdicts:output_type -> venuemesh.inspector.v1.ListVerdictsResponse
+	18, // 25: venuemesh.inspector.v1.RiskReports.ListSubmissions:output_type -> venuemesh.inspector.v1.ListSubmissionsResponse
+	20, // [20:26] is the sub-list for method output_type
+	14, // [14:20] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -1888,6 +1893,7 @@ func file_venuemesh_inspector_v1_risk_reports_proto_init() {
 	if File_venuemesh_inspector_v1_risk_reports_proto != nil {
 		return
 	}
+	file_venuemesh_inspector_v1_adoptions_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -19,11 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	RiskReports_ListLimits_FullMethodName      = "/venuemesh.inspector.v1.RiskReports/ListLimits"
-	RiskReports_ListExposures_FullMethodName   = "/venuemesh.inspector.v1.RiskReports/ListExposures"
-	RiskReports_ListProtections_FullMethodName = "/venuemesh.inspector.v1.RiskReports/ListProtections"
-	RiskReports_ListVerdicts_FullMethodName    = "/venuemesh.inspector.v1.RiskReports/ListVerdicts"
-	RiskReports_ListSubmissions_FullMethodName = "/venuemesh.inspector.v1.RiskReports/ListSubmissions"
+	RiskReports_ListLimits_FullMethodName          = "/venuemesh.inspector.v1.RiskReports/ListLimits"
+	RiskReports_ListExposures_FullMethodName       = "/venuemesh.inspector.v1.RiskReports/ListExposures"
+	RiskReports_ListProtections_FullMethodName     = "/venuemesh.inspector.v1.RiskReports/ListProtections"
+	RiskReports_ListLegacyPositions_FullMethodName = "/venuemesh.inspector.v1.RiskReports/ListLegacyPositions"
+	RiskReports_ListVerdicts_FullMethodName        = "/venuemesh.inspector.v1.RiskReports/ListVerdicts"
+	RiskReports_ListSubmissions_FullMethodName     = "/venuemesh.inspector.v1.RiskReports/ListSubmissions"
 )
 
 // RiskReportsClient is the client API for RiskReports service.
@@ -41,6 +42,8 @@ type RiskReportsClient interface {
 	ListExposures(ctx context.Context, in *ListExposuresRequest, opts ...grpc.CallOption) (*ListExposuresResponse, error)
 	// Lists the open positions of strategies with their stops.
 	ListProtections(ctx context.Context, in *ListProtectionsRequest, opts ...grpc.CallOption) (*ListProtectionsResponse, error)
+	// Lists the positions in derivatives that no strategy has opened and nobody has adopted.
+	ListLegacyPositions(ctx context.Context, in *ListLegacyPositionsRequest, opts ...grpc.CallOption) (*ListLegacyPositionsResponse, error)
 	// Lists verdicts, newest first. A page may have fewer verdicts than page_size, or none, and still
 	// be followed by another one.
 	ListVerdicts(ctx context.Context, in *ListVerdictsRequest, opts ...grpc.CallOption) (*ListVerdictsResponse, error)
@@ -86,6 +89,16 @@ func (c *riskReportsClient) ListProtections(ctx context.Context, in *ListProtect
 	return out, nil
 }
 
+func (c *riskReportsClient) ListLegacyPositions(ctx context.Context, in *ListLegacyPositionsRequest, opts ...grpc.CallOption) (*ListLegacyPositionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListLegacyPositionsResponse)
+	err := c.cc.Invoke(ctx, RiskReports_ListLegacyPositions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *riskReportsClient) ListVerdicts(ctx context.Context, in *ListVerdictsRequest, opts ...grpc.CallOption) (*ListVerdictsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListVerdictsResponse)
@@ -121,6 +134,8 @@ type RiskReportsServer interface {
 	ListExposures(context.Context, *ListExposuresRequest) (*ListExposuresResponse, error)
 	// Lists the open positions of strategies with their stops.
 	ListProtections(context.Context, *ListProtectionsRequest) (*ListProtectionsResponse, error)
+	// Lists the positions in derivatives that no strategy has opened and nobody has adopted.
+	ListLegacyPositions(context.Context, *ListLegacyPositionsRequest) (*ListLegacyPositionsResponse, error)
 	// Lists verdicts, newest first. A page may have fewer verdicts than page_size, or none, and still
 	// be followed by another one.
 	ListVerdicts(context.Context, *ListVerdictsRequest) (*ListVerdictsResponse, error)
@@ -144,6 +159,9 @@ func (UnimplementedRiskReportsServer) ListExposures(context.Context, *ListExposu
 }
 func (UnimplementedRiskReportsServer) ListProtections(context.Context, *ListProtectionsRequest) (*ListProtectionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListProtections not implemented")
+}
+func (UnimplementedRiskReportsServer) ListLegacyPositions(context.Context, *ListLegacyPositionsRequest) (*ListLegacyPositionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListLegacyPositions not implemented")
 }
 func (UnimplementedRiskReportsServer) ListVerdicts(context.Context, *ListVerdictsRequest) (*ListVerdictsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListVerdicts not implemented")
@@ -226,6 +244,24 @@ func _RiskReports_ListProtections_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RiskReports_ListLegacyPositions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListLegacyPositionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RiskReportsServer).ListLegacyPositions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RiskReports_ListLegacyPositions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RiskReportsServer).ListLegacyPositions(ctx, req.(*ListLegacyPositionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RiskReports_ListVerdicts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListVerdictsRequest)
 	if err := dec(in); err != nil {
@@ -280,6 +316,10 @@ var RiskReports_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListProtections",
 			Handler:    _RiskReports_ListProtections_Handler,
+		},
+		{
+			MethodName: "ListLegacyPositions",
+			Handler:    _RiskReports_ListLegacyPositions_Handler,
 		},
 		{
 			MethodName: "ListVerdicts",
