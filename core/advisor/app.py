@@ -6,6 +6,8 @@ from venuemesh.events.v1 import event_pb2
 from core.advisor.fact_collector import FactCollector
 from core.advisor.ledger_accounts import LEDGER, LedgerAccounts
 from core.advisor.metrics import AdvisorMetrics
+from core.advisor.outcome_observer import OutcomeObserver, OutcomeTimes
+from core.advisor.recorded_bars import HISTORY, RecordedBars
 from core.advisor.service import AdvisorServicer
 from core.advisor.settings import AdvisorSettings
 from core.advisor.signal_handler import DECISIONS, SignalHandler
@@ -28,6 +30,8 @@ from kit.marketdata.clients.listed_instruments import ListedInstruments
 
 SERVICE = "advisor"
 SIGNALS = event_pb2.EVENT_STREAM_SIGNALS
+OUTCOMES = "advisor_outcomes"
+"""The consumer that notes whose outcomes are looked for."""
 
 
 def main() -> int:
@@ -66,6 +70,11 @@ async def run(settings: AdvisorSettings, events: EventsSettings, mesh: MeshSetti
         send=handler.send,
     )
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
+    times = OutcomeTimes(settings.outcome_limit_s, settings.outcome_interval_s)
+    bars = RecordedBars(runtime.channels(HISTORY))
+    observer = OutcomeObserver(database, bars, times, relay.wake, clock)
+    entries = Consumption(OUTCOMES, (DECISIONS,), observer.handle, observer.committed)
+    entry_consumer = EventConsumer(entries, database, reader, degraded_reasons, clock)
 
     runtime.serve(advisor_pb2.DESCRIPTOR, "Advisor", AdvisorServicer(collect, rules))
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
@@ -75,6 +84,8 @@ async def run(settings: AdvisorSettings, events: EventsSettings, mesh: MeshSetti
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_task("signals", after_migration(consumer.run))
+    runtime.run_task("entries", after_migration(entry_consumer.run))
+    runtime.run_task("outcomes", after_migration(observer.run))
     for finish in (database.close, redis.close):
         runtime.at_end(finish)
     await runtime.run()

@@ -71,6 +71,10 @@ class AdvisorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Largest spread for an entry, as a part of the middle of the best prices."""
     reward_risk_min: str = "1.2"
     """Least distance of the take-profit for an entry, as a multiple of the distance of the stop."""
+    outcome_limit_s: int = 14_400
+    """Longest time after an entry in which its outcome is looked for."""
+    outcome_interval_s: int = 60
+    """How often recorded bars are read for outcomes that are open."""
 
     def __post_init__(self) -> None:
         for key in (
@@ -80,6 +84,8 @@ class AdvisorSettings(msgspec.Struct, frozen=True, kw_only=True):
             "quote_unchanged_max_s",
             "equity_age_max_s",
             "bar_delay_max_s",
+            "outcome_limit_s",
+            "outcome_interval_s",
         ):
             self._require(key, getattr(self, key) > 0, "must be above 0")
         for key in ("bar_coverage_min", "quality_score_min", "conviction_min"):

@@ -28,6 +28,7 @@ TABLES = (
     "events",
     "event_positions",
     "leases",
+    "advisor_open_outcomes",
     "detector_instances",
     "detector_positions",
     "execution_intakes",

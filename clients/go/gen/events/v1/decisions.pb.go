@@ -157,6 +157,67 @@ func (DecisionOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{1}
 }
 
+// What ended the wait for the outcome of a decision.
+type OutcomeBarrier int32
+
+const (
+	// Not set.
+	OutcomeBarrier_OUTCOME_BARRIER_UNSPECIFIED OutcomeBarrier = 0
+	// The price reached the take-profit first.
+	OutcomeBarrier_OUTCOME_BARRIER_TARGET OutcomeBarrier = 1
+	// The price reached the stop first, or both in the same bar.
+	OutcomeBarrier_OUTCOME_BARRIER_STOP OutcomeBarrier = 2
+	// The price reached neither by the time limit.
+	OutcomeBarrier_OUTCOME_BARRIER_TIME_LIMIT OutcomeBarrier = 3
+	// The record does not show what came first.
+	OutcomeBarrier_OUTCOME_BARRIER_UNKNOWN OutcomeBarrier = 4
+)
+
+// Enum value maps for OutcomeBarrier.
+var (
+	OutcomeBarrier_name = map[int32]string{
+		0: "OUTCOME_BARRIER_UNSPECIFIED",
+		1: "OUTCOME_BARRIER_TARGET",
+		2: "OUTCOME_BARRIER_STOP",
+		3: "OUTCOME_BARRIER_TIME_LIMIT",
+		4: "OUTCOME_BARRIER_UNKNOWN",
+	}
+	OutcomeBarrier_value = map[string]int32{
+		"OUTCOME_BARRIER_UNSPECIFIED": 0,
+		"OUTCOME_BARRIER_TARGET":      1,
+		"OUTCOME_BARRIER_STOP":        2,
+		"OUTCOME_BARRIER_TIME_LIMIT":  3,
+		"OUTCOME_BARRIER_UNKNOWN":     4,
+	}
+)
+
+func (x OutcomeBarrier) Enum() *OutcomeBarrier {
+	p := new(OutcomeBarrier)
+	*p = x
+	return p
+}
+
+func (x OutcomeBarrier) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OutcomeBarrier) Descriptor() protoreflect.EnumDescriptor {
+	return file_venuemesh_events_v1_decisions_proto_enumTypes[2].Descriptor()
+}
+
+func (OutcomeBarrier) Type() protoreflect.EnumType {
+	return &file_venuemesh_events_v1_decisions_proto_enumTypes[2]
+}
+
+func (x OutcomeBarrier) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OutcomeBarrier.Descriptor instead.
+func (OutcomeBarrier) EnumDescriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{2}
+}
+
 // The result of a stage.
 type StageReport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -560,6 +621,106 @@ func (x *DecisionMade) GetFacts() []*Fact {
 	return nil
 }
 
+// The outcome of a decision to enter, by recorded bars, whether or not the order was sent.
+type OutcomeObserved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the strategy.
+	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// State of the market as the strategy named it. Empty: it named none.
+	Regime string `protobuf:"bytes,2,opt,name=regime,proto3" json:"regime,omitempty"`
+	// Conviction of the decision, from 0 to 1.
+	Conviction float64 `protobuf:"fixed64,3,opt,name=conviction,proto3" json:"conviction,omitempty"`
+	// What ended the wait.
+	Barrier OutcomeBarrier `protobuf:"varint,4,opt,name=barrier,proto3,enum=venuemesh.events.v1.OutcomeBarrier" json:"barrier,omitempty"`
+	// Price of the barrier; at the time limit the last close. Decimal text. Empty: unknown.
+	Price string `protobuf:"bytes,5,opt,name=price,proto3" json:"price,omitempty"`
+	// Whether the price is better than the reference price of the decision. Not set: unknown.
+	IsWon *bool `protobuf:"varint,6,opt,name=is_won,json=isWon,proto3,oneof" json:"is_won,omitempty"`
+	// Why the outcome is unknown, or counts as the stop. Empty: it is certain.
+	Reason        string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutcomeObserved) Reset() {
+	*x = OutcomeObserved{}
+	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutcomeObserved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutcomeObserved) ProtoMessage() {}
+
+func (x *OutcomeObserved) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutcomeObserved.ProtoReflect.Descriptor instead.
+func (*OutcomeObserved) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *OutcomeObserved) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *OutcomeObserved) GetRegime() string {
+	if x != nil {
+		return x.Regime
+	}
+	return ""
+}
+
+func (x *OutcomeObserved) GetConviction() float64 {
+	if x != nil {
+		return x.Conviction
+	}
+	return 0
+}
+
+func (x *OutcomeObserved) GetBarrier() OutcomeBarrier {
+	if x != nil {
+		return x.Barrier
+	}
+	return OutcomeBarrier_OUTCOME_BARRIER_UNSPECIFIED
+}
+
+func (x *OutcomeObserved) GetPrice() string {
+	if x != nil {
+		return x.Price
+	}
+	return ""
+}
+
+func (x *OutcomeObserved) GetIsWon() bool {
+	if x != nil && x.IsWon != nil {
+		return *x.IsWon
+	}
+	return false
+}
+
+func (x *OutcomeObserved) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_venuemesh_events_v1_decisions_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_decisions_proto_rawDesc = "" +
@@ -600,7 +761,18 @@ const file_venuemesh_events_v1_decisions_proto_rawDesc = "" +
 	"\aoutcome\x18\x01 \x01(\x0e2$.venuemesh.events.v1.DecisionOutcomeR\aoutcome\x12<\n" +
 	"\x06intent\x18\x02 \x01(\v2$.venuemesh.events.v1.ExecutionIntentR\x06intent\x128\n" +
 	"\x06stages\x18\x03 \x03(\v2 .venuemesh.events.v1.StageReportR\x06stages\x12/\n" +
-	"\x05facts\x18\x04 \x03(\v2\x19.venuemesh.events.v1.FactR\x05facts*\x98\x02\n" +
+	"\x05facts\x18\x04 \x03(\v2\x19.venuemesh.events.v1.FactR\x05facts\"\xf9\x01\n" +
+	"\x0fOutcomeObserved\x12\x1a\n" +
+	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12\x16\n" +
+	"\x06regime\x18\x02 \x01(\tR\x06regime\x12\x1e\n" +
+	"\n" +
+	"conviction\x18\x03 \x01(\x01R\n" +
+	"conviction\x12=\n" +
+	"\abarrier\x18\x04 \x01(\x0e2#.venuemesh.events.v1.OutcomeBarrierR\abarrier\x12\x14\n" +
+	"\x05price\x18\x05 \x01(\tR\x05price\x12\x1a\n" +
+	"\x06is_won\x18\x06 \x01(\bH\x00R\x05isWon\x88\x01\x01\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reasonB\t\n" +
+	"\a_is_won*\x98\x02\n" +
 	"\rDecisionStage\x12\x1e\n" +
 	"\x1aDECISION_STAGE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16DECISION_STAGE_CONTEXT\x10\x01\x12\x1a\n" +
@@ -615,7 +787,13 @@ const file_venuemesh_events_v1_decisions_proto_rawDesc = "" +
 	"\x1cDECISION_OUTCOME_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eDECISION_OUTCOME_INTENT_ISSUED\x10\x01\x12\x1c\n" +
 	"\x18DECISION_OUTCOME_BLOCKED\x10\x02\x12\x1c\n" +
-	"\x18DECISION_OUTCOME_EXPIRED\x10\x03BBZ@github.com/venuemesh/venuemesh/clients/go/gen/events/v1;eventsv1b\x06proto3"
+	"\x18DECISION_OUTCOME_EXPIRED\x10\x03*\xa4\x01\n" +
+	"\x0eOutcomeBarrier\x12\x1f\n" +
+	"\x1bOUTCOME_BARRIER_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16OUTCOME_BARRIER_TARGET\x10\x01\x12\x18\n" +
+	"\x14OUTCOME_BARRIER_STOP\x10\x02\x12\x1e\n" +
+	"\x1aOUTCOME_BARRIER_TIME_LIMIT\x10\x03\x12\x1b\n" +
+	"\x17OUTCOME_BARRIER_UNKNOWN\x10\x04BBZ@github.com/venuemesh/venuemesh/clients/go/gen/events/v1;eventsv1b\x06proto3"
 
 var (
 	file_venuemesh_events_v1_decisions_proto_rawDescOnce sync.Once
@@ -629,35 +807,38 @@ func file_venuemesh_events_v1_decisions_proto_rawDescGZIP() []byte {
 	return file_venuemesh_events_v1_decisions_proto_rawDescData
 }
 
-var file_venuemesh_events_v1_decisions_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_venuemesh_events_v1_decisions_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_venuemesh_events_v1_decisions_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_venuemesh_events_v1_decisions_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_venuemesh_events_v1_decisions_proto_goTypes = []any{
 	(DecisionStage)(0),      // 0: venuemesh.events.v1.DecisionStage
 	(DecisionOutcome)(0),    // 1: venuemesh.events.v1.DecisionOutcome
-	(*StageReport)(nil),     // 2: venuemesh.events.v1.StageReport
-	(*Fact)(nil),            // 3: venuemesh.events.v1.Fact
-	(*ExecutionIntent)(nil), // 4: venuemesh.events.v1.ExecutionIntent
-	(*DecisionMade)(nil),    // 5: venuemesh.events.v1.DecisionMade
-	(*Check)(nil),           // 6: venuemesh.events.v1.Check
-	(PositionAction)(0),     // 7: venuemesh.events.v1.PositionAction
-	(v1.Side)(0),            // 8: venuemesh.common.v1.Side
-	(v11.OrderType)(0),      // 9: venuemesh.tradeflow.v1.OrderType
+	(OutcomeBarrier)(0),     // 2: venuemesh.events.v1.OutcomeBarrier
+	(*StageReport)(nil),     // 3: venuemesh.events.v1.StageReport
+	(*Fact)(nil),            // 4: venuemesh.events.v1.Fact
+	(*ExecutionIntent)(nil), // 5: venuemesh.events.v1.ExecutionIntent
+	(*DecisionMade)(nil),    // 6: venuemesh.events.v1.DecisionMade
+	(*OutcomeObserved)(nil), // 7: venuemesh.events.v1.OutcomeObserved
+	(*Check)(nil),           // 8: venuemesh.events.v1.Check
+	(PositionAction)(0),     // 9: venuemesh.events.v1.PositionAction
+	(v1.Side)(0),            // 10: venuemesh.common.v1.Side
+	(v11.OrderType)(0),      // 11: venuemesh.tradeflow.v1.OrderType
 }
 var file_venuemesh_events_v1_decisions_proto_depIdxs = []int32{
-	0, // 0: venuemesh.events.v1.StageReport.stage:type_name -> venuemesh.events.v1.DecisionStage
-	6, // 1: venuemesh.events.v1.StageReport.checks:type_name -> venuemesh.events.v1.Check
-	7, // 2: venuemesh.events.v1.ExecutionIntent.action:type_name -> venuemesh.events.v1.PositionAction
-	8, // 3: venuemesh.events.v1.ExecutionIntent.side:type_name -> venuemesh.common.v1.Side
-	9, // 4: venuemesh.events.v1.ExecutionIntent.type:type_name -> venuemesh.tradeflow.v1.OrderType
-	1, // 5: venuemesh.events.v1.DecisionMade.outcome:type_name -> venuemesh.events.v1.DecisionOutcome
-	4, // 6: venuemesh.events.v1.DecisionMade.intent:type_name -> venuemesh.events.v1.ExecutionIntent
-	2, // 7: venuemesh.events.v1.DecisionMade.stages:type_name -> venuemesh.events.v1.StageReport
-	3, // 8: venuemesh.events.v1.DecisionMade.facts:type_name -> venuemesh.events.v1.Fact
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	0,  // 0: venuemesh.events.v1.StageReport.stage:type_name -> venuemesh.events.v1.DecisionStage
+	8,  // 1: venuemesh.events.v1.StageReport.checks:type_name -> venuemesh.events.v1.Check
+	9,  // 2: venuemesh.events.v1.ExecutionIntent.action:type_name -> venuemesh.events.v1.PositionAction
+	10, // 3: venuemesh.events.v1.ExecutionIntent.side:type_name -> venuemesh.common.v1.Side
+	11, // 4: venuemesh.events.v1.ExecutionIntent.type:type_name -> venuemesh.tradeflow.v1.OrderType
+	1,  // 5: venuemesh.events.v1.DecisionMade.outcome:type_name -> venuemesh.events.v1.DecisionOutcome
+	5,  // 6: venuemesh.events.v1.DecisionMade.intent:type_name -> venuemesh.events.v1.ExecutionIntent
+	3,  // 7: venuemesh.events.v1.DecisionMade.stages:type_name -> venuemesh.events.v1.StageReport
+	4,  // 8: venuemesh.events.v1.DecisionMade.facts:type_name -> venuemesh.events.v1.Fact
+	2,  // 9: venuemesh.events.v1.OutcomeObserved.barrier:type_name -> venuemesh.events.v1.OutcomeBarrier
+	10, // [10:10] is the sub-list for method output_type
+	10, // [10:10] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_decisions_proto_init() }
@@ -667,13 +848,14 @@ func file_venuemesh_events_v1_decisions_proto_init() {
 	}
 	file_venuemesh_events_v1_checks_proto_init()
 	file_venuemesh_events_v1_signals_proto_init()
+	file_venuemesh_events_v1_decisions_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_decisions_proto_rawDesc), len(file_venuemesh_events_v1_decisions_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   4,
+			NumEnums:      3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
