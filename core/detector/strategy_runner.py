@@ -206,14 +206,15 @@ class StrategyRunner:
                 # A bar with other market data has a transaction of its own, as reading takes time.
                 steps_max = 1 if instance.series and not part.warms_up else STEPS_MAX
                 waits = len(part.bars) == 1 and not part.warms_up
+                if part.warms_up and part.bars:
+                    # Reading its other market data may take long.
+                    await self._begin_to_warm_up(part.bars)
                 for bars in batched(part.bars, steps_max):
                     steps: list[BarStep] = []
                     for bar in bars:
                         await inputs.fill(bar, waits=waits)
                         steps.append(BarStep(bar, rows.take()))
                     if part.warms_up:
-                        if self.state != WARMING:
-                            await self._begin_to_warm_up(part.bars)
                         await instance.warm_up(steps)
                     else:
                         await self._step(steps, is_live=waits)
