@@ -24,6 +24,7 @@ STREAMS = (
     event_pb2.EVENT_STREAM_LEDGER,
     event_pb2.EVENT_STREAM_SYSTEM,
 )
+GATHER_SECONDS = 0.2
 RETRY_SECONDS_MAX = 60.0
 
 
@@ -64,7 +65,13 @@ class Delivery:
         name = f"notifier/{self._channel.name}"
         # An event of an unknown kind has no notice.
         consumption = Consumption(
-            name, STREAMS, _stored, _nothing, reads_unknown=True, prepare=self.send
+            name,
+            STREAMS,
+            _stored,
+            _nothing,
+            reads_unknown=True,
+            prepare=self.send,
+            gather_seconds=GATHER_SECONDS,
         )
         await self._begin(name, database)
         reasons, clock = self._degraded_reasons, self._clock

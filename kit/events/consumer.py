@@ -64,6 +64,9 @@ class Consumption:
     send: Handle = _nothing_sent
     """Sends the first statements of ``handle`` without waiting: their answers come with that about
     the positions. If another process has handled the events, ``handle`` is not called."""
+    gather_seconds: float = 0
+    """How long it waits for further events after the first one. An order has several events in a
+    few milliseconds: consumers that are not in its way handle them together, after it."""
 
 
 class EventConsumer:
@@ -119,6 +122,8 @@ class EventConsumer:
         if not events:
             self._is_well()
             await self._reader.wait(positions)
+            if self._consumption.gather_seconds:
+                await self._clock.sleep(self._consumption.gather_seconds)
             return positions
         known = self._known(events)
         if not known:

@@ -160,10 +160,22 @@ async def read_each(
     EventMissing."""
     if not positions:
         return {}
-    names = list(map(stream_name, positions))
-    rows = await connection.execute(_READ, [names, list(positions.values()), limit])
+    return await (await send_read_each(connection, positions, limit))()
+
+
+async def send_read_each(
+    connection: Connection, positions: Mapping[EventStream, int], limit: int
+) -> Answer[dict[EventStream, list[LoggedEvent]]]:
+    """``read_each`` without waiting. The answer raises EventMissing."""
+    arguments = [list(map(stream_name, positions)), list(positions.values()), limit]
+    return await send(connection, _READ, arguments, lambda rows: _by_stream(rows, positions))
+
+
+def _by_stream(
+    rows: Sequence[Any], positions: Mapping[EventStream, int]
+) -> dict[EventStream, list[LoggedEvent]]:
     found: dict[EventStream, list[LoggedEvent]] = {}
-    async for name, sequence, stored_time_ns, body in rows:
+    for name, sequence, stored_time_ns, body in rows:
         stream = stream_of(name)
         events = found.setdefault(stream, [])
         expected = positions[stream] + len(events) + 1

@@ -111,10 +111,12 @@ class EventRelay:
     async def _read_next(self) -> tuple[Mapping[EventStream, StreamState], EventParts]:
         """The state of each stream, and the events after the newest ones in Redis."""
         after = {stream: newest.sequence for stream, newest in self._newest.items()}
-        async with self._database.reading() as connection, connection.pipeline():
-            states = await event_log.send_stream_states(connection, self._streams)
-            events = await event_log.read_each(connection, after, APPEND_EVENTS_MAX)
-            return await states(), events
+        async with self._database.reading() as connection:
+            # At the end of the pipeline, all answers have been waited for.
+            async with connection.pipeline():
+                states = await event_log.send_stream_states(connection, self._streams)
+                events = await event_log.send_read_each(connection, after, APPEND_EVENTS_MAX)
+            return await states(), await events()
 
     async def _compare(
         self, unknown: Sequence[EventStream]

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from venuemesh.registry.v1 import registry_pb2
 
+from kit.base.clock import SystemClock
 from kit.events import event_log
 from kit.events.event_reader import replay
 from kit.events.tests.copier import COPIER, booked, copier, copy
@@ -105,7 +106,7 @@ async def test_what_is_handled_is_prepared_before_its_transaction(rig):
 
 async def test_what_another_consumer_handles_meanwhile_is_not_handled_again(rig):
     await rig.append(filled(1), filled(2))
-    prepared, handled = [], []
+    prepared, sent, handled = [], [], []
 
     async def prepare(events) -> None:
         prepared.append(numbers(events))
@@ -114,15 +115,36 @@ async def test_what_another_consumer_handles_meanwhile_is_not_handled_again(rig)
                 await reached(rig, 2)
             await rig.append(filled(3))
 
+    async def send(connection, events) -> None:
+        sent.append(numbers(events))
+
     async def handle(connection, events) -> None:
         handled.append(numbers(events))
         await copy(connection, events)
 
-    async with running(copier(rig, handle=handle, prepare=prepare)):
+    async with running(copier(rig, handle=handle, prepare=prepare, send=send)):
         await reached(rig, 3)
     await check(rig)
-    assert prepared == [[(EXECUTIONS, 1), (EXECUTIONS, 2)], [(EXECUTIONS, 3)]]
+    assert prepared == sent == [[(EXECUTIONS, 1), (EXECUTIONS, 2)], [(EXECUTIONS, 3)]]
     assert handled == [[(EXECUTIONS, 3)]]
+
+
+async def test_events_that_are_stored_while_it_gathers_are_handled_together(rig, monkeypatch):
+    handled = []
+
+    async def store_two(clock, seconds) -> None:
+        if not await rig.stored():
+            await rig.append(filled(1))
+            await rig.append(filled(2))
+
+    async def handle(connection, events) -> None:
+        handled.append(numbers(events))
+        await copy(connection, events)
+
+    monkeypatch.setattr(SystemClock, "sleep", store_two)
+    async with running(copier(rig, handle=handle, gather_seconds=0.2)):
+        await reached(rig, 2)
+    assert handled == [[(EXECUTIONS, 1), (EXECUTIONS, 2)]]
 
 
 async def test_several_streams_are_read_in_the_defined_order(rig):
