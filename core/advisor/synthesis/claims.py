@@ -25,10 +25,10 @@ VALUE = re.compile(
 WORD_VALUE = re.compile(r"(?: is | = |=|: )([A-Za-z_]+)")
 COMPARISON = re.compile(
     r"( is|,|, which is|,? and is|)"
-    r" (above|over|higher than|greater than|below|under|lower than|less than)"
+    r" (above|over|exceeds|higher than|greater than|below|under|lower than|less than)"
     r" (?:the )?([a-z]+\.[a-z0-9_]+)(?!\w)"
 )
-IS_ABOVE = frozenset({"above", "over", "higher than", "greater than"})
+IS_ABOVE = frozenset({"above", "over", "exceeds", "higher than", "greater than"})
 NEXT_WORD = re.compile(r"[ ,]*([A-Za-z]+)")
 CHANGES_MEANING = frozenset(
     {
@@ -46,10 +46,14 @@ CHANGES_MEANING = frozenset(
             "greater",
         ),
         *("higher", "larger", "less", "lower", "more", "off", "over", "per", "short", "smaller"),
-        *("than", "times", "under", "up", "wide", "wider", "x"),
+        *("plus", "than", "times", "under", "up", "wide", "wider", "x", "k", "m"),
+        *("basis", "cents", "coins", "dollars", "euros", "gain", "loss", "lots", "points"),
+        *("profit", "ticks"),
     }
 )
 """Behind a value: then it is not that of the fact."""
+OF_THE_BAR = "(?=(?:bar|bars|candle|candles|chart|interval|timeframe)\\b)"
+"""Behind an interval, whose ``1m`` would be a million elsewhere."""
 ABBREVIATIONS = frozenset({"e.g", "i.e"})
 
 
@@ -63,8 +67,10 @@ def check(answer: Answer, context: ModelContext) -> None:
             raise Hallucination(f"{what} {shown(said)!r}, asked about {shown(known)!r}")
     for claim in answer.claims:
         _check_value(claim.fact_id, claim.value, claim.unit, context)
-    left = [_without_values(reason, context) for reason in answer.reasons]
-    reject_stray_words(" ; ".join(left), context.names)
+    left = " ; ".join(_without_values(reason, context) for reason in answer.reasons)
+    if context.interval:
+        left = re.sub(rf"(?<![\w.]){re.escape(context.interval)} {OF_THE_BAR}", "bar ", left)
+    reject_stray_words(left, context.names)
 
 
 def _check_value(fact_id: str, text: str, unit: str, context: ModelContext) -> None:
@@ -153,7 +159,7 @@ def _check_comparison(first_id: str, word: str, second_id: str, context: ModelCo
         raise Hallucination(f"{first_id} cannot be compared with {shown(second_id)!r}")
     is_so = first.value > second.value if word in IS_ABOVE else first.value < second.value
     if not is_so:
-        raise Hallucination(f"{first_id} is not {word} {second_id}")
+        raise Hallucination(f"{first_id} is not so: {word} {second_id}")
 
 
 def _is_unit(word: str, context: ModelContext) -> bool:

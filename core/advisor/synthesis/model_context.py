@@ -85,7 +85,7 @@ def context_of(case: DecisionCase, found: Assessment) -> ModelContext:
     outside |= {"strategy": signal.strategy, "regime": signal.regime}
     instrument = case.instrument
     assets = (instrument.base, instrument.quote, instrument.settlement_asset)
-    names = (signal.symbol, bar.interval, signal.strategy, signal.venue, *assets)
+    names = (signal.symbol, signal.strategy, signal.venue, *assets)
     return ModelContext(
         symbol=signal.symbol,
         interval=bar.interval,

@@ -16,7 +16,8 @@ Rules:
 - reasons: one to five short sentences in English.
 - A number in a reason stands behind the id of its fact, with its unit, for example
   "quote.ask_price is 60010 USDT". Write no other numbers, also not in words, and no periods.
-  You may round a value, to three significant digits or more.
+  You may round a value, to three significant digits or more. The interval stands before the
+  word bar, as in "the 1m bar".
 - Name no instrument but that of the request.
 - bias: whether the facts support the signal. size_percent: which part of the size you advise.
   You can lower the size, not raise it.

@@ -10,7 +10,9 @@ from core.advisor.synthesis.answer import Hallucination
 PUNCTUATION = frozenset("\u2010\u2013\u2014\u2018\u2019\u201c\u201d\u2026\u2022\u2192")
 """Beyond ASCII: dashes, quotation marks, the ellipsis, a bullet, an arrow; no minus sign."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9/_:.-]{0,59}")
-WORD = re.compile(r"[A-Za-z][A-Za-z0-9_/]*")
+WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+SLASHED = re.compile(r"(?<![A-Za-z])[A-Za-z]{1,12}[/-][A-Za-z]{1,12}")
+INNER_CAPITAL = re.compile(r"[a-z][A-Z]")
 PAIR = re.compile(r"[A-Z0-9]{2,12}[/_-]?(?:USDT|USDC|FDUSD|USD|PERP)")
 
 NUMBER_WORDS = frozenset(
@@ -21,7 +23,8 @@ NUMBER_WORDS = frozenset(
         *("eighty", "ninety", "hundred", "thousand", "million", "billion", "trillion", "dozen"),
         *("hundreds", "thousands", "millions", "billions", "half", "quarter", "third", "thirds"),
         *("double", "doubled", "triple", "tripled", "twice", "thrice", "tenfold", "twofold"),
-        *("bps", "pips", "percent", "percentage", "minus"),
+        *("fourth", "fifth", "tenth", "tenths", "quadruple", "hundredfold", "thousandth"),
+        *("bps", "bips", "pips", "pct", "percent", "percentage", "minus"),
     }
 )
 PERIOD_WORDS = frozenset(
@@ -32,17 +35,18 @@ PERIOD_WORDS = frozenset(
     }
 )
 INSTRUMENT_WORDS = {
-    "bitcoin": ("BTC", "XBT"),
-    "ether": ("ETH",),
-    "ethereum": ("ETH",),
-    "solana": ("SOL",),
-    "ripple": ("XRP",),
-    "dogecoin": ("DOGE",),
-    "cardano": ("ADA",),
-    "litecoin": ("LTC",),
-    "avalanche": ("AVAX",),
+    **dict.fromkeys(("bitcoin", "btc", "xbt"), ("BTC", "XBT")),
+    **dict.fromkeys(("ether", "ethereum", "eth"), ("ETH",)),
+    **dict.fromkeys(("solana", "sol"), ("SOL",)),
+    **dict.fromkeys(("ripple", "xrp"), ("XRP",)),
+    **dict.fromkeys(("dogecoin", "doge"), ("DOGE", "XDG")),
+    **dict.fromkeys(("cardano", "ada"), ("ADA",)),
+    **dict.fromkeys(("litecoin", "ltc"), ("LTC",)),
+    **dict.fromkeys(("avalanche", "avax"), ("AVAX",)),
+    **dict.fromkeys(("binancecoin", "bnb"), ("BNB",)),
+    **dict.fromkeys(("tether", "usdt"), ("USDT",)),
     "polkadot": ("DOT",),
-    "tether": ("USDT",),
+    "usdc": ("USDC",),
 }
 TERMS = frozenset(
     {
@@ -69,7 +73,7 @@ def reject_stray_words(text: str, names: Iterable[str]) -> None:
     if digit is not None:
         number = text[: digit.start()].rpartition(" ")[2] + text[digit.start() :].partition(" ")[0]
         raise Hallucination(f"the number {shown(number)!r} is not behind the id of a fact")
-    for word in dict.fromkeys(WORD.findall(text)):
+    for word in dict.fromkeys((*WORD.findall(text), *SLASHED.findall(text))):
         _check_word(word, own)
 
 
@@ -82,5 +86,6 @@ def _check_word(word: str, own: Iterable[str]) -> None:
     assets = INSTRUMENT_WORDS.get(lower)
     is_strange = assets is not None and not any(asset in own for asset in assets)
     is_capitals = len(word) > 1 and word.isupper() and word not in TERMS
-    if is_strange or is_capitals or PAIR.fullmatch(word.upper()) or "_" in word:
+    is_identifier = "_" in word or INNER_CAPITAL.search(word) is not None
+    if is_strange or is_capitals or is_identifier or PAIR.fullmatch(word.upper()):
         raise Hallucination(f"the name {shown(word)!r} is not that of the instrument")

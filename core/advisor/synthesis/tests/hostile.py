@@ -102,6 +102,8 @@ def stray_number(rng: random.Random, answer: Answer, given: Example) -> bytes | 
             f"bar.close is about {number}",
             f"ask={number}",
             "the ask is sixty thousand",
+            f"a volume of {answer['interval']} {given.case.instrument.quote}",
+            "a gain of ten/hour",
         )
     )
     _add_text(rng, answer, text + ".")
@@ -139,7 +141,7 @@ def other_instrument(rng: random.Random, answer: Answer, given: Example) -> byte
         answer["symbol"] = rng.choice(("ETHUSDT", "BTCUSDC", "", "btcusdt", "BTC-USD"))
         return _written(answer)
     fact_id, known = "quote.bid_price", given.known["quote.bid_price"]
-    name = rng.choice(("ETHUSDT", "ethusdt", "SOL", "ETH/USDT", "Ethereum", "dogecoin"))
+    name = rng.choice(("ETHUSDT", "ethusdt", "SOL", "ETH/USDT", "sol-usdt", "Ethereum", "dogecoin"))
     value = given.case.facts.text(fact_id)
     _add_text(rng, answer, f"For {name}, {fact_id} is {value} {known.unit}.")
     return _written(answer)
