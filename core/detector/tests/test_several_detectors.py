@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 from contextlib import suppress
 
 import grpc
@@ -19,7 +20,8 @@ from kit.strategy.tests.market import bar
 from tests.support.waiting import eventually
 
 NAMES = [f"always_{number}" for number in range(8)]
-BARS, ENDS = 50, 5
+BARS = 50
+ENDS = ("kill", "hang", "end in order", "hang", "kill")
 RUNNING = detector_pb2.STRATEGY_STATE_RUNNING
 
 
@@ -100,23 +102,30 @@ def expected(folder, bars):
 
 
 async def test_ends_of_either_lose_and_repeat_no_signal(two, rig, folder):
-    chance = random.Random(5)
+    chance, ends = random.Random(5), iter(ENDS)
     bars = [bar(number, 100.0 + chance.randrange(9)) for number in range(BARS)]
     await eventually(lambda: are_divided(rig))
     rig.bars.add(bars[0])
     await have_seen(rig, bars[0])
     for number, one in enumerate(bars):
         rig.bars.add(one)
-        if number % (BARS // ENDS) == 5:
+        if number % (BARS // len(ENDS)) == 5:
             # Whatever the strategies do at this moment.
             process = chance.choice(two)
-            if chance.random() < 0.7:
-                process.kill()
-            else:
-                # Its goodbye is answered by this process.
-                await asyncio.to_thread(process.stop)
+            match next(ends):
+                case "kill":
+                    process.kill()
+                case "end in order":
+                    # Its goodbye is answered by this process.
+                    await asyncio.to_thread(process.stop)
+                case "hang":
+                    process.process.send_signal(signal.SIGSTOP)
             await have_seen(rig, one)
-            process.start()
+            if process.process.returncode is None:
+                # It goes on where it hung, with leases that another one has taken.
+                process.process.send_signal(signal.SIGCONT)
+            else:
+                process.start()
             await eventually(lambda: are_divided(rig))
     await have_seen(rig, bars[-1])
     stored = await rig.signals()
