@@ -5,6 +5,7 @@ import { polledState } from "../state/poll";
 import { useRunning } from "../state/running";
 import { ConnectionState } from "../ui/ConnectionState";
 import { TopStatus } from "../ui/TopStatus";
+import { CostsPanel } from "./CostsPanel";
 import { LimitsPanel } from "./LimitsPanel";
 import { ModesPanel } from "./ModesPanel";
 import { PositionsPanel } from "./PositionsPanel";
@@ -49,6 +50,7 @@ export function RiskPage() {
         <div className="risk-main">
           <LimitsPanel polled={limits} />
           <VerdictsPanel polled={verdicts} {...{ refusedOnly }} onRefusedOnly={setRefusedOnly} />
+          <CostsPanel />
         </div>
         <div className="risk-side">
           <ModesPanel
