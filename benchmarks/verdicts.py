@@ -24,12 +24,12 @@ from core.inspector.verdicts import ProposedEntry, RiskState, verdict_on_entry
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.risk.facts import (
     Balance,
+    DayProfit,
     Exposure,
     Holding,
     Losses,
     RecentEntries,
     ReferencePrice,
-    Result,
     RiskFacts,
 )
 from kit.risk.policy import Policy
@@ -108,8 +108,8 @@ def _state() -> RiskState:
             for one in symbols
         ),
         balances=(Balance(venue="binance", account="main", asset="USDT", amount=Decimal(50_000)),),
-        booked=(Result(**place, asset="USDT", profit=Decimal(100)),),
-        results=(Result(**place, asset="USDT", profit=Decimal(-10)),),
+        booked=(DayProfit(**place, asset="USDT", profit=Decimal(100)),),
+        results=(DayProfit(**place, asset="USDT", profit=Decimal(-10)),),
         recent=(RecentEntries(**place, count=1),),
         today=(RecentEntries(**place, count=9),),
         marks={"mesh": Decimal(500)},

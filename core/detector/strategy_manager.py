@@ -7,8 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.detector import assignments
-from core.detector.assignments import Assignment
+from core.detector import run_requests
 from core.detector.context import DetectorContext
 from core.detector.evaluation import (
     EvaluationLost,
@@ -18,6 +17,7 @@ from core.detector.evaluation import (
     StrategyRefused,
     StrategySource,
 )
+from core.detector.run_requests import RunRequest
 from core.detector.strategy_runner import StrategyRunner
 from kit.base.database import POSTGRESQL
 from kit.base.errors import BadRequest, ServiceUnavailable, StoreUnavailable, UnknownStrategy
@@ -35,14 +35,14 @@ BY_A_PERSON = "it was stopped by a person; StartStrategy starts it again"
 class _Known:
     """A strategy and its runners."""
 
-    assignment: Assignment
+    assignment: RunRequest
     error: StrategyFileError | None
     """Why its file cannot be used."""
     runners: Sequence[StrategyRunner]
     tasks: Sequence[asyncio.Task[None]]
 
 
-_UNDECIDED = Assignment(changes=-1)
+_UNDECIDED = RunRequest(changes=-1)
 """Before the first read of the database."""
 
 
@@ -104,15 +104,15 @@ class StrategyManager:
                 text = f"instruments: {venue} lists no instrument {symbol!r}"
                 raise _unusable(text, f"{venue}/{symbol}", "an instrument that its venue lists")
         async with self._context.database.transaction() as connection:
-            await assignments.start(connection, terms.name, source)
+            await run_requests.start(connection, terms.name, source)
         self._changed.set()
         return terms
 
     async def stop(self, name: str) -> None:
         """Stop a strategy. Raises UnknownStrategy, StoreUnavailable."""
         async with self._context.database.transaction() as connection:
-            await self._require(name, await assignments.listed(connection))
-            await assignments.switch(connection, name, runs=False)
+            await self._require(name, await run_requests.listed(connection))
+            await run_requests.switch(connection, name, runs=False)
             for runner in self._runs_as(name):
                 await runner.keep_stopped(connection, BY_A_PERSON)
         self._context.after_signal()
@@ -130,14 +130,14 @@ class StrategyManager:
 
     async def _switch_pause(self, name: str, *, is_paused: bool) -> None:
         async with self._context.database.transaction() as connection:
-            listed = await assignments.listed(connection)
+            listed = await run_requests.listed(connection)
             await self._require(name, listed)
-            known = listed.get(name, Assignment())
+            known = listed.get(name, RunRequest())
             if not known.runs:
                 text = f"strategy {name!r} is stopped; StartStrategy starts it"
                 raise BadRequest(text, field="strategy", value=name, allowed="one that runs")
             if known.is_paused != is_paused:
-                await assignments.switch(connection, name, runs=True, is_paused=is_paused)
+                await run_requests.switch(connection, name, runs=True, is_paused=is_paused)
         self._changed.set()
 
     def _runs_as(self, name: str) -> Sequence[StrategyRunner]:
@@ -145,11 +145,11 @@ class StrategyManager:
 
     async def _start_again(self, name: str) -> StrategyTerms:
         async with self._context.database.transaction() as connection:
-            await self._require(name, await assignments.listed(connection))
-            source = await assignments.source_of(connection, name)
+            await self._require(name, await run_requests.listed(connection))
+            source = await run_requests.source_of(connection, name)
         program = self._folder[name] if source is None else await self._loaded(source, name)
         async with self._context.database.transaction() as connection:
-            await assignments.switch(connection, name, runs=True)
+            await run_requests.switch(connection, name, runs=True)
         self._changed.set()
         return program.terms
 
@@ -165,7 +165,7 @@ class StrategyManager:
         except EvaluationLost as error:
             raise ServiceUnavailable(f"the strategy could not be checked: {error}") from error
 
-    async def _require(self, name: str, listed: dict[str, Assignment]) -> None:
+    async def _require(self, name: str, listed: dict[str, RunRequest]) -> None:
         known = sorted({*self._folder, *listed})
         if name not in known:
             text = f"there is no strategy {name!r}; known: {', '.join(known) or 'none'}"
@@ -175,9 +175,9 @@ class StrategyManager:
         """Run what is wanted now, and nothing else."""
         try:
             async with self._context.database.transaction() as connection:
-                listed = await assignments.listed(connection)
+                listed = await run_requests.listed(connection)
                 sources = {
-                    name: await assignments.source_of(connection, name)
+                    name: await run_requests.source_of(connection, name)
                     for name, wanted in listed.items()
                     if self._is_new(name, wanted)
                 }
@@ -185,16 +185,16 @@ class StrategyManager:
             self._context.degraded_reasons.report(POSTGRESQL, error.message)
             return
         for name in {**dict.fromkeys(self._folder), **listed}:
-            wanted = listed.get(name, Assignment())
+            wanted = listed.get(name, RunRequest())
             if self._is_new(name, wanted):
                 await self._replace(group, name, wanted, sources.get(name))
 
-    def _is_new(self, name: str, wanted: Assignment) -> bool:
+    def _is_new(self, name: str, wanted: RunRequest) -> bool:
         known = self._known.get(name)
         return known is None or known.assignment != wanted
 
     async def _replace(
-        self, group: TaskGroup, name: str, wanted: Assignment, source: StrategySource | None
+        self, group: TaskGroup, name: str, wanted: RunRequest, source: StrategySource | None
     ) -> None:
         program, error = self._folder.get(name), None
         if source is not None:
@@ -230,7 +230,7 @@ class StrategyManager:
 
     def _made(
         self,
-        wanted: Assignment,
+        wanted: RunRequest,
         program: StrategyProgram | None,
         error: StrategyFileError | None = None,
     ) -> _Known:

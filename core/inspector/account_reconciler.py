@@ -24,10 +24,10 @@ from core.inspector.modes import SOURCE
 from core.inspector.positions import FILLED
 from core.inspector.reconciliation import LOST_ORDER, UNKNOWN, Comparison, Difference, key_of
 from core.inspector.reconciliation_store import StoredReconciliation, account_of
-from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import RISK
 from core.inspector.transactions import exclusive_transaction
 from core.inspector.venue_processes import CallRefused, NoAnswer
+from core.inspector.verdict_inputs import VerdictInputs
 from kit.base.database import POSTGRESQL, Connection, Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
@@ -48,7 +48,7 @@ class AccountReconciler:
     def __init__(
         self,
         database: Database,
-        rules: RiskRules,
+        rules: VerdictInputs,
         lease: Lease,
         reports: VenueReports,
         fences: EntryFences,

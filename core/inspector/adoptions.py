@@ -14,9 +14,9 @@ from core.inspector.manual_requests import VenueFacts
 from core.inspector.modes import SOURCE
 from core.inspector.position_updates import NOTHING
 from core.inspector.positions import Position
-from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import RISK
 from core.inspector.transactions import exclusive_transaction
+from core.inspector.verdict_inputs import VerdictInputs
 from kit.accounting.amounts import ZERO, plain
 from kit.accounting.instruments import spot_base
 from kit.base.database import Connection, Database
@@ -33,7 +33,7 @@ class Adoptions:
     """Adopts positions."""
 
     def __init__(
-        self, database: Database, rules: RiskRules, lease: Lease, venues: VenueFacts
+        self, database: Database, rules: VerdictInputs, lease: Lease, venues: VenueFacts
     ) -> None:
         self._database = database
         self._rules = rules

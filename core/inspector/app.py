@@ -26,7 +26,6 @@ from core.inspector.policy_reloader import PolicyFile, PolicyReloader
 from core.inspector.position_closer import PositionCloser
 from core.inspector.position_opener import PositionOpener
 from core.inspector.proposal_expiry import ProposalExpiry
-from core.inspector.risk_rules import RiskRules
 from core.inspector.service import InspectorServicer, PersonRequests, RiskReportsServicer
 from core.inspector.settings import InspectorSettings
 from core.inspector.stop_monitor import StopMonitor
@@ -34,6 +33,7 @@ from core.inspector.submission_sender import SubmissionSender
 from core.inspector.submissions import RISK
 from core.inspector.trailing_stops import TrailingStops
 from core.inspector.venue_processes import VenueProcesses
+from core.inspector.verdict_inputs import VerdictInputs
 from kit.base import settings as setting_files
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock, SystemClock
 from kit.base.database import Database
@@ -139,10 +139,12 @@ def _rules(
     venues: VenueProcesses,
     database: Database,
     clock: Clock,
-) -> RiskRules:
+) -> VerdictInputs:
     approval_ns = int(settings.approval_seconds * NANOSECONDS_PER_SECOND)
     prices = venues.price_cache
-    rules = RiskRules(file.policy, mesh.world, approval_ns, venues.instrument, clock, prices.find)
+    rules = VerdictInputs(
+        file.policy, mesh.world, approval_ns, venues.instrument, clock, prices.find
+    )
     prices.open_instruments = partial(risk_facts.open_instruments, database)
     prices.is_needed = lambda: Need.PRICES in rules.policy.needs
     return rules

@@ -12,12 +12,12 @@ from core.inspector.position_opener import OpeningReads, PositionOpener
 from core.inspector.position_updates import WHOLE
 from core.inspector.positions import Position
 from core.inspector.reduction_queue import ReductionRequest
-from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import verdict_event
+from core.inspector.verdict_inputs import VerdictInputs
 from core.inspector.verdicts import NOTED, verdict_on_reduction
 from kit.accounting.amounts import ZERO, plain
 from kit.base.database import Connection
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 
 CLOSE = signals_pb2.POSITION_ACTION_CLOSE
 REDUCE = signals_pb2.POSITION_ACTION_REDUCE
@@ -28,7 +28,7 @@ INTENT_ISSUED = decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
 class DecisionHandler:
     """Turns decisions into verdicts and approved orders."""
 
-    def __init__(self, rules: RiskRules, opener: PositionOpener) -> None:
+    def __init__(self, rules: VerdictInputs, opener: PositionOpener) -> None:
         self._rules = rules
         self._opener = opener
         self._instruments: Mapping[tuple[str, str], types_pb2.Instrument | None] = {}
@@ -76,7 +76,7 @@ class DecisionHandler:
         """Request that a position is closed or reduced. PositionCloser approves the orders after it
         has cancelled the exits."""
         intent = event.decision_made.intent
-        place = Place(intent.venue, intent.account, intent.symbol, intent.strategy)
+        place = PositionKey(intent.venue, intent.account, intent.symbol, intent.strategy)
         state = await self._rules.reduction_state(connection, place)
         verdict = verdict_on_reduction(state, [await _held_check(connection, intent, position)])
         if position is not None and not _is_wanted_already(intent, position):

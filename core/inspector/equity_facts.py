@@ -10,7 +10,7 @@ from core.inspector import equity_marks
 from kit.accounting.amounts import plain, product
 from kit.accounting.money import ATOM
 from kit.base.database import Answer, Connection, send
-from kit.risk.facts import Balance, Holding, ReferencePrice, Result
+from kit.risk.facts import Balance, DayProfit, Holding, ReferencePrice
 
 REALIZED = postings_pb2.ACCOUNT_CODE_REALIZED_PROFIT
 RESULTS = [
@@ -82,9 +82,11 @@ def _balances(rows: Sequence[Any]) -> tuple[Balance, ...]:
     )
 
 
-def _booked(rows: Sequence[Any]) -> tuple[Result, ...]:
+def _booked(rows: Sequence[Any]) -> tuple[DayProfit, ...]:
     return tuple(
-        Result(venue=venue, account=account, strategy=strategy, asset=asset, profit=_amount(atoms))
+        DayProfit(
+            venue=venue, account=account, strategy=strategy, asset=asset, profit=_amount(atoms)
+        )
         for venue, account, strategy, asset, atoms in rows
     )
 

@@ -12,9 +12,9 @@ from core.inspector import equity_marks, mode_rules, modes, risk_facts
 from core.inspector.entry_fences import EntryFence, EntryFences
 from core.inspector.mode_changes import enter
 from core.inspector.mode_rules import MODES, TriggerKey
-from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import RISK
 from core.inspector.transactions import exclusive_transaction
+from core.inspector.verdict_inputs import VerdictInputs
 from kit.accounting.amounts import plain, rounded
 from kit.base.database import POSTGRESQL, Connection, Database
 from kit.base.degradation import DegradedReasons
@@ -41,7 +41,7 @@ class LimitMonitor:
     def __init__(
         self,
         database: Database,
-        rules: RiskRules,
+        rules: VerdictInputs,
         lease: Lease,
         fences: EntryFences,
         degraded_reasons: DegradedReasons,
@@ -149,8 +149,10 @@ class LimitMonitor:
 
 def _profits(policy: Policy, facts: RiskFacts, now_ns: int) -> Iterator[tuple[str, Decimal]]:
     """The profit of each scope, as far as it is known."""
-    for scope, place in observations.all_scopes(facts):
-        context = EntryContext(place, True, (), now_ns, facts, policy.valuation, policy.groups)
+    for scope, position_key in observations.all_scopes(facts):
+        context = EntryContext(
+            position_key, True, (), now_ns, facts, policy.valuation, policy.groups
+        )
         found = equity.profit(context, scope).value
         if found is not None:
             yield scope.key, found

@@ -15,10 +15,10 @@ from core.inspector.approvals import Approver
 from core.inspector.manual_requests import FLATTEN, OrderFacts, VenueFacts
 from core.inspector.modes import SOURCE
 from core.inspector.proposals import Proposal
-from core.inspector.risk_rules import RiskRules
 from core.inspector.settings import RequestTimes
 from core.inspector.submissions import RISK, Submission, submitted_id, verdict_event
 from core.inspector.transactions import exclusive_transaction
+from core.inspector.verdict_inputs import VerdictInputs
 from core.inspector.verdicts import RiskState, blocked
 from kit.base.access.roles import Role
 from kit.base.access.tokens import Caller
@@ -35,7 +35,7 @@ from kit.base.waiting import is_set_within
 from kit.events import event_log
 from kit.execution.approval.signing import content_text
 from kit.execution.request_ids import lifecycle_request_id
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 
 METHOD = "SubmitManual"
 _FIND = (
@@ -83,7 +83,7 @@ class ManualOrders:
     def __init__(
         self,
         database: Database,
-        rules: RiskRules,
+        rules: VerdictInputs,
         approver: Approver,
         venues: VenueFacts,
         times: RequestTimes,
@@ -249,7 +249,7 @@ class ManualOrders:
         self, connection: Connection, request: Request, facts: OrderFacts, strategy: str
     ) -> Answer[RiskState]:
         content = request.content
-        place = Place(content.venue, content.account, content.symbol, strategy)
+        place = PositionKey(content.venue, content.account, content.symbol, strategy)
         if manual_requests.reduction_checks(request, facts) is not None:
             return await self._rules.send_reduction_reads(connection, place)
         amended = (*place[:3], request.target_client_order_id)

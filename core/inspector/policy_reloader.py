@@ -6,9 +6,9 @@ from venuemesh.events.v1 import event_pb2
 
 from core.inspector import policy as policies
 from core.inspector.modes import SOURCE
-from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import RISK
 from core.inspector.transactions import exclusive_transaction
+from core.inspector.verdict_inputs import VerdictInputs
 from kit.base.clock import Clock
 from kit.base.database import Connection, Database
 from kit.base.degradation import DegradedReasons
@@ -71,7 +71,7 @@ class PolicyReloader:
     def __init__(
         self,
         file: PolicyFile,
-        rules: RiskRules,
+        rules: VerdictInputs,
         database: Database,
         lease: Lease,
         degraded_reasons: DegradedReasons,

@@ -33,10 +33,10 @@ from core.inspector.order_reconciler import NotSettled
 from core.inspector.position_opener import Instrument, PositionOpener
 from core.inspector.position_updates import WHOLE
 from core.inspector.positions import OrderRole, Position, StrategyOrder
-from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import RISK, Submission, verdict_event
 from core.inspector.transactions import exclusive_transaction
 from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
+from core.inspector.verdict_inputs import VerdictInputs
 from core.inspector.verdicts import NOTED, verdict_on_reduction
 from kit.accounting.amounts import ZERO, floor_to, plain, product, subtract
 from kit.base import backoff, telemetry
@@ -54,7 +54,7 @@ from kit.execution.request_ids import (
     lifecycle_prefix,
     lifecycle_request_id,
 )
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 
 LOOK_SECONDS = 1.0
 RETRY_SECONDS_MAX = 15.0
@@ -70,7 +70,7 @@ class PositionCloser:
     def __init__(
         self,
         database: Database,
-        rules: RiskRules,
+        rules: VerdictInputs,
         approver: Approver,
         venues: VenueOrders,
         degraded_reasons: DegradedReasons,
@@ -280,7 +280,7 @@ class PositionCloser:
     async def _protect(
         self, connection: Connection, position: Position, held: Decimal, left: Decimal
     ) -> None:
-        """Place exits for the remaining size of a reduced position."""
+        """PositionKey exits for the remaining size of a reduced position."""
         entry = orders_pb2.OrderContent(
             venue=position.venue,
             account=position.account,
@@ -314,7 +314,7 @@ class PositionCloser:
         cause = event_pb2.Event(
             event_id=position.close_cause_id, lifecycle_id=lifecycle_id, time_ns=now_ns
         )
-        place = Place(position.venue, position.account, position.symbol, position.strategy)
+        place = PositionKey(position.venue, position.account, position.symbol, position.strategy)
         state = await self._rules.reduction_state(connection, place)
         check = checks_pb2.Check(
             name="position", observed=contents[0].size, unit="size_unit", result=NOTED

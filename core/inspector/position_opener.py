@@ -9,8 +9,8 @@ from venuemesh.events.v1 import decisions_pb2, event_pb2
 from core.inspector import entry_fences, positions, submissions
 from core.inspector.approvals import Approver, entry_contents, exit_roles
 from core.inspector.positions import OrderRole, Position
-from core.inspector.risk_rules import RiskRules
 from core.inspector.submissions import Submission, verdict_event
+from core.inspector.verdict_inputs import VerdictInputs
 from core.inspector.verdicts import (
     CheckedVerdict,
     ProposedEntry,
@@ -25,7 +25,7 @@ from kit.base.errors import ApprovalRejected
 from kit.events.event_ids import EVENT_ID_BYTES
 from kit.execution.request_ids import lifecycle_prefix, lifecycle_request_id
 from kit.risk.order_checks import amount
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 
 Instrument = types_pb2.Instrument | None
 
@@ -47,7 +47,7 @@ class OpeningReads:
 class PositionOpener:
     """Gives verdicts on decisions that open positions, and approves their orders."""
 
-    def __init__(self, rules: RiskRules, approver: Approver) -> None:
+    def __init__(self, rules: VerdictInputs, approver: Approver) -> None:
         self._rules = rules
         self._approver = approver
         self.when_approved: Callable[[bytes], None] = lambda submission_id: None
@@ -58,7 +58,7 @@ class PositionOpener:
     ) -> OpeningReads:
         """Send what ``open`` reads, without waiting."""
         intent = event.decision_made.intent
-        place = Place(intent.venue, intent.account, intent.symbol, intent.strategy)
+        place = PositionKey(intent.venue, intent.account, intent.symbol, intent.strategy)
         return OpeningReads(
             begun=await positions.send_lock(connection, event.lifecycle_id),
             held=await positions.send_find_open(

@@ -21,9 +21,9 @@ from kit.accounting.money import ATOM
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Answer, Connection, Database, send
 from kit.marketdata.clients.best_prices import InstrumentKey
-from kit.risk.facts import LOSSES_SECONDS, Exposure, Losses, Result, RiskFacts
+from kit.risk.facts import LOSSES_SECONDS, DayProfit, Exposure, Losses, RiskFacts
 from kit.risk.limits import Need
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 
 MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
 DAY_NS = 24 * 60 * MINUTE_NS
@@ -104,7 +104,7 @@ class _Amounts:
 class FactsRequest:
     """An entry, and what is needed of it."""
 
-    place: Place
+    position_key: PositionKey
     instrument: types_pb2.Instrument | None
     """None: it is not known, and no entry is allowed."""
     now_ns: int
@@ -117,7 +117,7 @@ async def send_reads(
     connection: Connection, request: FactsRequest, price: FindPrice
 ) -> Answer[RiskFacts]:
     """Read what an entry in an instrument is compared with."""
-    place, instrument, now_ns = request.place, request.instrument, request.now_ns
+    position_key, instrument, now_ns = request.position_key, request.instrument, request.now_ns
     if instrument is None:
         recent = await submissions.send_recent_entries(connection, now_ns - MINUTE_NS)
 
@@ -127,12 +127,12 @@ async def send_reads(
         return only_recent
     await _keep_terms(connection, instrument)
     found: dict[str, Answer[Any]] = {}
-    if Need.LOSSES in request.needs and place.strategy:
+    if Need.LOSSES in request.needs and position_key.strategy:
         # All closings of a day are read for the newest losses, which takes milliseconds.
-        found["losses"] = await _send_losses(connection, place.strategy, now_ns)
+        found["losses"] = await _send_losses(connection, position_key.strategy, now_ns)
     if Need.ORDERS in request.needs:
         since_ns = now_ns - MINUTE_NS
-        key = place.venue, place.symbol
+        key = position_key.venue, position_key.symbol
         found["orders"] = await open_entries.send_in_instrument(
             connection, *key, since_ns, request.amended
         )
@@ -206,15 +206,15 @@ async def open_instruments(database: Database) -> list[InstrumentKey]:
 def _exposures(
     held: Sequence[Any], opened: Sequence[Any], price: FindPrice
 ) -> tuple[Exposure, ...]:
-    found: dict[Place, _Amounts] = {}
+    found: dict[PositionKey, _Amounts] = {}
     for venue, account, symbol, strategy, size, asset, is_inverse, multiplier in held:
-        amounts = found.setdefault(Place(venue, account, symbol, strategy), _Amounts(asset))
+        amounts = found.setdefault(PositionKey(venue, account, symbol, strategy), _Amounts(asset))
         middle = equity_facts.mark(price, venue, symbol)
         size_held = product(size, ATOM)
         amounts.held = _sum(amounts.held, _value(size_held, multiplier, is_inverse, middle))
     for entry in opened:
         venue, account, symbol, strategy, is_buy, size, own, asset, is_inverse, multiplier = entry
-        amounts = found.setdefault(Place(venue, account, symbol, strategy), _Amounts(asset))
+        amounts = found.setdefault(PositionKey(venue, account, symbol, strategy), _Amounts(asset))
         known = [one for one in (own, equity_facts.mark(price, venue, symbol)) if one is not None]
         value = _value(size, multiplier, is_inverse, max(known, default=None))
         if is_buy:
@@ -223,22 +223,22 @@ def _exposures(
             amounts.sells = _sum(amounts.sells, value)
     return tuple(
         Exposure(
-            venue=place.venue,
-            account=place.account,
-            symbol=place.symbol,
-            strategy=place.strategy,
+            venue=position_key.venue,
+            account=position_key.account,
+            symbol=position_key.symbol,
+            strategy=position_key.strategy,
             asset=amounts.asset,
             held=amounts.held,
             buys=amounts.buys,
             sells=amounts.sells,
         )
-        for place, amounts in sorted(found.items(), key=lambda item: item[0])
+        for position_key, amounts in sorted(found.items(), key=lambda item: item[0])
     )
 
 
-def _results(rows: Sequence[Any]) -> tuple[Result, ...]:
+def _results(rows: Sequence[Any]) -> tuple[DayProfit, ...]:
     return tuple(
-        Result(
+        DayProfit(
             venue=venue,
             account=account,
             strategy=strategy,

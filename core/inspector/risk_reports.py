@@ -7,7 +7,7 @@ from venuemesh.inspector.v1 import risk_reports_pb2
 
 from core.inspector import risk_facts
 from core.inspector.mode_rules import MODES
-from core.inspector.risk_rules import RiskRules
+from core.inspector.verdict_inputs import VerdictInputs
 from kit.accounting.amounts import plain, rounded
 from kit.base.database import Database
 from kit.base.paging import page_of
@@ -22,7 +22,7 @@ USED_STEP = Decimal("0.0001")
 
 
 async def list_limits(
-    database: Database, rules: RiskRules, request: risk_reports_pb2.ListLimitsRequest
+    database: Database, rules: VerdictInputs, request: risk_reports_pb2.ListLimitsRequest
 ) -> risk_reports_pb2.ListLimitsResponse:
     """The page of a request. Raises BadRequest, BadPageToken and StoreUnavailable."""
     policy, now_ns = rules.policy, rules.clock.time_ns()
@@ -47,14 +47,14 @@ async def list_limits(
 
 
 async def list_exposures(
-    database: Database, rules: RiskRules, request: risk_reports_pb2.ListExposuresRequest
+    database: Database, rules: VerdictInputs, request: risk_reports_pb2.ListExposuresRequest
 ) -> risk_reports_pb2.ListExposuresResponse:
     """The page of a request. Raises BadRequest, BadPageToken and StoreUnavailable."""
     policy, now_ns = rules.policy, rules.clock.time_ns()
     async with database.transaction() as connection:
         facts = await risk_facts.of_mesh(connection, frozenset(), rules.price, now_ns)
     exposures = [one for one in facts.exposures or () if request.venue in ("", one.venue)]
-    page, token = page_of(request, exposures, lambda one: list(one.place))
+    page, token = page_of(request, exposures, lambda one: list(one.position_key))
     return risk_reports_pb2.ListExposuresResponse(
         exposures=[_exposure(policy, one) for one in page],
         sums=map(_sum, exposure_sums.of_facts(policy, facts, now_ns)),

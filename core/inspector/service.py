@@ -36,7 +36,7 @@ from core.inspector.mode_changes import ModeChanges
 from core.inspector.position_closer import PositionCloser
 from core.inspector.positions import Position
 from core.inspector.price_cache import PriceCache
-from core.inspector.risk_rules import RiskRules
+from core.inspector.verdict_inputs import VerdictInputs
 from kit.accounting.amounts import plain
 from kit.base.access.call_guard import current_caller
 from kit.base.clock import NANOSECONDS_PER_SECOND
@@ -68,7 +68,7 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
     def __init__(
         self,
         database: Database,
-        rules: RiskRules,
+        rules: VerdictInputs,
         active: ActiveProcess,
         persons: PersonRequests,
         closer: PositionCloser,
@@ -184,7 +184,7 @@ class InspectorServicer(inspector_pb2_grpc.InspectorServicer):
 class RiskReportsServicer(risk_reports_pb2_grpc.RiskReportsServicer):
     """Serves reports of limits, exposures, stops and verdicts."""
 
-    def __init__(self, database: Database, rules: RiskRules, prices: PriceCache) -> None:
+    def __init__(self, database: Database, rules: VerdictInputs, prices: PriceCache) -> None:
         self._database = database
         self._rules = rules
         self._prices = prices

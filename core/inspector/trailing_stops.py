@@ -17,9 +17,9 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 from core.inspector import exit_prices, protection
 from core.inspector.approvals import Approver
 from core.inspector.positions import OrderRole, Position, StrategyOrder
-from core.inspector.risk_rules import RiskRules
 from core.inspector.transactions import exclusive_transaction
 from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
+from core.inspector.verdict_inputs import VerdictInputs
 from kit.accounting.amounts import product, subtract
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
@@ -47,7 +47,7 @@ class TrailingStops:
     """Moves stops while its process has the lease."""
 
     def __init__(
-        self, database: Database, rules: RiskRules, approver: Approver, venues: VenueOrders
+        self, database: Database, rules: VerdictInputs, approver: Approver, venues: VenueOrders
     ) -> None:
         self._database = database
         self._rules = rules

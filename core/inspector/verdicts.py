@@ -18,7 +18,7 @@ from kit.risk.limits import THROTTLED_RATE
 from kit.risk.measures import EntryContext
 from kit.risk.order_checks import RATE, amount
 from kit.risk.policy import Policy
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 
 PASSED = checks_pb2.CHECK_RESULT_PASSED
 BLOCKED = checks_pb2.CHECK_RESULT_BLOCKED
@@ -93,15 +93,15 @@ class CheckedVerdict:
 def verdict_on_entry(policy: Policy, state: RiskState, entry: ProposedEntry) -> CheckedVerdict:
     """Compare an order with every limit."""
     size, price = amount(entry.size), amount(entry.price)
-    place = Place(entry.venue, entry.account, entry.symbol, entry.strategy)
+    position_key = PositionKey(entry.venue, entry.account, entry.symbol, entry.strategy)
     facts = _with_order(state, entry, size, price)
     if not entry.is_of_strategy:
         facts = msgspec.structs.replace(facts, strategy=entry.strategy)
     checks = [
         _mode_check(state, BLOCKED),
-        *order_checks.place_checks(policy, place),
+        *order_checks.allow_list_checks(policy, position_key),
         _expiry_check(state, entry),
-        order_checks.size_check(policy, place, entry.size),
+        order_checks.size_check(policy, position_key, entry.size),
         order_checks.notional_check(policy, facts, price),
         *order_checks.rate_checks(policy, state.recent_entries),
     ]
@@ -110,7 +110,7 @@ def verdict_on_entry(policy: Policy, state: RiskState, entry: ProposedEntry) -> 
         checks += _name_checks(entry)
     prices = (price,) if entry.stated_prices is None else entry.stated_prices
     context = EntryContext(
-        place,
+        position_key,
         entry.is_buy,
         prices,
         state.now_ns,

@@ -18,7 +18,7 @@ from kit.accounting.money import ATOM, Ratio, atoms_of
 from kit.accounting.wallet import Wallet
 from kit.risk.facts import Holding
 from kit.risk.measures import ONE, EntryContext, Measured, Valuation, exposure
-from kit.risk.scopes import Place, Scope, ScopeKind
+from kit.risk.scopes import PositionKey, Scope, ScopeKind
 
 Fact = TypeVar("Fact")
 CONTRACTS_MAX = 4_096
@@ -119,7 +119,7 @@ def _sum_of_profit(context: EntryContext, scope: Scope) -> Decimal:
     found = [
         _value(context.valuation, one.profit, one.asset)
         for one in _known(facts.booked, "profits")
-        if one.place.is_in(scope, groups)
+        if one.position_key.is_in(scope, groups)
     ]
     holdings = holdings_of(context)
     return total([*found, *_open_profits(context, scope, holdings)])
@@ -133,14 +133,18 @@ def _drawdown(context: EntryContext, scope: Scope) -> Decimal:
 
 
 def _sum_of_equity(context: EntryContext, scope: Scope) -> Decimal:
-    facts, place = context.facts, context.place
+    facts, position_key = context.facts, context.position_key
     balances = [
-        one for one in _known(facts.balances, "balances") if one.place.is_in(scope, context.groups)
+        one
+        for one in _known(facts.balances, "balances")
+        if one.position_key.is_in(scope, context.groups)
     ]
-    is_booked = any(one.place[:2] == place[:2] for one in balances)
-    if not is_booked and (place.account or not balances):
+    is_booked = any(one.position_key[:2] == position_key[:2] for one in balances)
+    if not is_booked and (position_key.account or not balances):
         # What is missing is not nothing, and not unlimited.
-        where = f"{place.venue}/{place.account}" if place.account else scope.key
+        where = (
+            f"{position_key.venue}/{position_key.account}" if position_key.account else scope.key
+        )
         raise _Unknown(f"no balance of {where} is known")
     derivatives = [one for one in holdings_of(context) if one.settle]
     found = [_value(context.valuation, one.amount, one.asset) for one in balances]
@@ -151,26 +155,26 @@ def _open_profits(
     context: EntryContext, scope: Scope, holdings: Iterable[Holding]
 ) -> Iterator[Decimal]:
     everything = Scope(ScopeKind.MESH)
-    profits: Mapping[int, tuple[Place, Decimal | None]] = context.computed(
+    profits: Mapping[int, tuple[PositionKey, Decimal | None]] = context.computed(
         "open profit", everything, lambda: _valued_profits(context)
     )
     is_all = scope.kind is ScopeKind.MESH
     for one in holdings:
-        place, value = profits[id(one)]
-        if is_all or place.is_in(scope, context.groups):
+        position_key, value = profits[id(one)]
+        if is_all or position_key.is_in(scope, context.groups):
             if value is None:
                 raise _Unknown(context.valuation.problem(one.settle or one.quote))
             yield value
 
 
-def _valued_profits(context: EntryContext) -> Mapping[int, tuple[Place, Decimal | None]]:
-    """By the id of a holding, its place and its open profit in the currency; None: not known."""
-    found: dict[int, tuple[Place, Decimal | None]] = {}
+def _valued_profits(context: EntryContext) -> Mapping[int, tuple[PositionKey, Decimal | None]]:
+    """Position and open profit in the currency, by the id of a holding; None: not known."""
+    found: dict[int, tuple[PositionKey, Decimal | None]] = {}
     for one in holdings_of(context):
         profit = open_profit(one)
         is_nothing = profit is not None and not profit
         value = context.valuation.value(profit, one.settle or one.quote)
-        found[id(one)] = one.place, ZERO if is_nothing else value
+        found[id(one)] = one.position_key, ZERO if is_nothing else value
     return found
 
 
@@ -182,16 +186,18 @@ def _smallest_distance(context: EntryContext, scope: Scope, holdings: Iterable[H
     """Of all positions of each account that has one in the scope: they share their margin."""
     accounts: defaultdict[tuple[str, str], list[Holding]] = defaultdict(list)
     for one in holdings:
-        accounts[one.place[:2]].append(one)
+        accounts[one.position_key[:2]].append(one)
     found = [ONE]
     for (venue, account), own in sorted(accounts.items()):
-        if Place(venue, account, "").is_in(scope, context.groups):
+        if PositionKey(venue, account, "").is_in(scope, context.groups):
             maintenance = context.maintenance.get(venue)
             if maintenance is None:
                 raise _Unknown(f"the policy has no maintenance_margin of {venue}: it is not known")
             balances = _known(context.facts.balances, "balances")
             amounts = {
-                one.asset: one.amount for one in balances if one.place[:2] == (venue, account)
+                one.asset: one.amount
+                for one in balances
+                if one.position_key[:2] == (venue, account)
             }
             found += _distances(own, amounts, maintenance)
     return min(found)

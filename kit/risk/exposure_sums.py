@@ -9,7 +9,7 @@ import msgspec
 from kit.risk import measures, observations
 from kit.risk.facts import Exposure, RiskFacts
 from kit.risk.policy import Policy
-from kit.risk.scopes import Place, Scope, ScopeKind
+from kit.risk.scopes import PositionKey, Scope, ScopeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def gross_of(policy: Policy, exposure: Exposure) -> tuple[Decimal | None, str]:
     if not policy.currency:
         policy = msgspec.structs.replace(policy, currency=exposure.asset)
     facts = RiskFacts(exposures=(exposure,))
-    context = observations.without_order(policy, facts, exposure.place, 0)
+    context = observations.without_order(policy, facts, exposure.position_key, 0)
     measured = measures.exposure(context, Scope(ScopeKind.MESH))
     return (None if measured.problem else measured.observed), measured.problem
 
@@ -53,7 +53,7 @@ def _in_currency(
     scopes = [scope for scope, _ in observations.all_scopes(facts)]
     groups = [Scope(ScopeKind.GROUP, name) for name in sorted(policy.groups)]
     scopes += [one for one in groups if any(facts.exposures_in(one, policy.groups) or ())]
-    context = observations.without_order(policy, facts, Place("", "", ""), now_ns)
+    context = observations.without_order(policy, facts, PositionKey("", "", ""), now_ns)
     for scope in scopes:
         measured = [
             measure(context, scope)

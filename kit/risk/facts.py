@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from kit.accounting.amounts import add, quotient
-from kit.risk.scopes import Groups, Place, Scope, ScopeKind
+from kit.risk.scopes import Groups, PositionKey, Scope, ScopeKind
 
 LOSSES_SECONDS = Decimal(24 * 60 * 60)
 """Older losses of a strategy do not count."""
@@ -29,11 +29,11 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sells: Decimal | None = Decimal(0)
 
     @property
-    def place(self) -> Place:
-        return Place(self.venue, self.account, self.symbol, self.strategy)
+    def position_key(self) -> PositionKey:
+        return PositionKey(self.venue, self.account, self.symbol, self.strategy)
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class DayProfit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Profit of a strategy, or of persons, in an account since the day's start, in one asset."""
 
     venue: str
@@ -44,8 +44,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Realised, with fees and funding; a loss is negative."""
 
     @property
-    def place(self) -> Place:
-        return Place(self.venue, self.account, "", self.strategy)
+    def position_key(self) -> PositionKey:
+        return PositionKey(self.venue, self.account, "", self.strategy)
 
 
 class RecentEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,8 +57,8 @@ class RecentEntries(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     count: int
 
     @property
-    def place(self) -> Place:
-        return Place(self.venue, self.account, "", self.strategy)
+    def position_key(self) -> PositionKey:
+        return PositionKey(self.venue, self.account, "", self.strategy)
 
 
 class Losses(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -106,8 +106,8 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The middle of the best bid and ask."""
 
     @property
-    def place(self) -> Place:
-        return Place(self.venue, self.account, self.symbol, self.strategy)
+    def position_key(self) -> PositionKey:
+        return PositionKey(self.venue, self.account, self.symbol, self.strategy)
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -119,8 +119,8 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     amount: Decimal
 
     @property
-    def place(self) -> Place:
-        return Place(self.venue, self.account, "")
+    def position_key(self) -> PositionKey:
+        return PositionKey(self.venue, self.account, "")
 
 
 class OpenOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -146,7 +146,7 @@ class RiskFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     notional_asset: str = ""
     exposures: tuple[Exposure, ...] | None = None
     """Of the whole mesh."""
-    results: tuple[Result, ...] | None = None
+    results: tuple[DayProfit, ...] | None = None
     recent: tuple[RecentEntries, ...] | None = None
     """Within the last minute."""
     losses: Losses | None = None
@@ -159,7 +159,7 @@ class RiskFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     orders: tuple[OpenOrder, ...] | None = None
     holdings: tuple[Holding, ...] | None = None
     balances: tuple[Balance, ...] | None = None
-    booked: tuple[Result, ...] | None = None
+    booked: tuple[DayProfit, ...] | None = None
     """Since the books began."""
     marks: Mapping[str, Decimal] | None = None
     """The high-water marks of profit by scope, in the currency of the policy. A scope that is not
@@ -175,7 +175,7 @@ class RiskFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def exposures_in(self, scope: Scope, groups: Groups) -> Iterable[Exposure] | None:
         if self.exposures is None or scope.kind is ScopeKind.MESH:
             return self.exposures
-        return [one for one in self.exposures if one.place.is_in(scope, groups)]
+        return [one for one in self.exposures if one.position_key.is_in(scope, groups)]
 
 
 NO_FACTS = RiskFacts()

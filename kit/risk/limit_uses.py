@@ -12,7 +12,7 @@ from kit.risk.escalation import ESCALATING, Escalation
 from kit.risk.facts import Losses, RiskFacts
 from kit.risk.limits import RULES, THROTTLED_RATE
 from kit.risk.policy import Policy
-from kit.risk.scopes import ALL, Place, Scope, ScopeKind, limit_of
+from kit.risk.scopes import ALL, PositionKey, Scope, ScopeKind, limit_of
 
 OF_STATES = (*ESCALATING, "positions_max", "open_order_notional_max", THROTTLED_RATE)
 """Limits of something that is there between two orders. All others are of single orders."""
@@ -68,12 +68,14 @@ def of_policy(
                 yield LimitUse(rule.name, key, limit, unit, is_minimum=rule.is_minimum)
             continue
         escalations = [one for one in policy.escalations if one.limit == rule.name]
-        for scope, place in scopes.items():
+        for scope, position_key in scopes.items():
             found = limit_of(limits, scope) if scope.kind in rule.kinds else None
             if found is None:
                 continue
-            own = msgspec.structs.replace(facts, losses=losses.get(place.strategy, NO_LOSSES))
-            context = observations.without_order(policy, own, place, now_ns)
+            own = msgspec.structs.replace(
+                facts, losses=losses.get(position_key.strategy, NO_LOSSES)
+            )
+            context = observations.without_order(policy, own, position_key, now_ns)
             measured = rule.measure(context, scope)
             yield LimitUse(
                 rule.name,
@@ -90,13 +92,13 @@ def of_policy(
 
 def _scopes(
     policy: Policy, facts: RiskFacts, losses: Mapping[str, Losses]
-) -> Mapping[Scope, Place]:
-    """The scopes with anything in them, and those that the policy names, each with a place."""
+) -> Mapping[Scope, PositionKey]:
+    """The scopes with anything in them, and those that the policy names, with a position."""
     found = dict(observations.all_scopes(facts, losses))
     for one in facts.exposures or ():
-        found[Scope(ScopeKind.INSTRUMENT, f"{one.venue}/{one.symbol}")] = Place("", "", "")
+        found[Scope(ScopeKind.INSTRUMENT, f"{one.venue}/{one.symbol}")] = PositionKey("", "", "")
     for name in policy.groups:
-        found[Scope(ScopeKind.GROUP, name)] = Place("", "", "")
+        found[Scope(ScopeKind.GROUP, name)] = PositionKey("", "", "")
     for limits in policy.limits.values():
         for key in limits:
             kind, _, name = key.partition(":")
@@ -106,13 +108,13 @@ def _scopes(
     return found
 
 
-def _place_of(scope: Scope) -> Place:
+def _place_of(scope: Scope) -> PositionKey:
     match scope.kind:
         case ScopeKind.VENUE:
-            return Place(scope.name, "", "")
+            return PositionKey(scope.name, "", "")
         case ScopeKind.ACCOUNT:
             venue, _, account = scope.name.partition("/")
-            return Place(venue, account, "")
+            return PositionKey(venue, account, "")
         case ScopeKind.STRATEGY:
-            return Place("", "", "", scope.name)
-    return Place("", "", "")
+            return PositionKey("", "", "", scope.name)
+    return PositionKey("", "", "")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from kit.accounting.amounts import ZERO, add, plain, product, quotient, subtract
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.risk.facts import Exposure, RecentEntries, RiskFacts
-from kit.risk.scopes import ALL, Groups, Place, Scope, ScopeKind
+from kit.risk.scopes import ALL, Groups, PositionKey, Scope, ScopeKind
 
 ONE = Decimal(1)
 MILLISECOND_NS = 1_000_000
@@ -66,7 +66,7 @@ class Valuation:
 class EntryContext:
     """An order that may open a position, and what it is compared with."""
 
-    place: Place
+    position_key: PositionKey
     is_buy: bool
     prices: tuple[Decimal | None, ...]
     """Limit prices, or those that trigger; of an order at market its reference price. Several: of
@@ -90,7 +90,7 @@ class EntryContext:
         return found
 
     def _scopes(self) -> Sequence[tuple[Scope, str, str]]:
-        scopes = self.place.scopes(self.groups)
+        scopes = self.position_key.scopes(self.groups)
         return [(scope, scope.key, f"{scope.kind}:{ALL}") for scope in scopes]
 
     def computed(self, name: str, scope: Scope, compute: Callable[[], Any]) -> Any:
@@ -166,14 +166,14 @@ def entries_per_day(context: EntryContext, scope: Scope) -> Measured:
 def repeated_entries(context: EntryContext, scope: Scope) -> Measured:
     """The entries of a minute that are like the order: in its account and instrument, of its
     strategy or of persons, of its side and size."""
-    orders, order, place = context.facts.orders, context.facts.order, context.place
+    orders, order, position_key = context.facts.orders, context.facts.order, context.position_key
     if orders is None or order is None:
         return Measured(problem="the entries of the last minute in the instrument are not known")
     like = [
         one
         for one in orders
         if one.is_recent
-        and (one.account, one.strategy) == (place.account, place.strategy)
+        and (one.account, one.strategy) == (position_key.account, position_key.strategy)
         and (one.is_buy, one.size) == (context.is_buy, abs(order.size))
     ]
     return Measured(Decimal(len(like)), Decimal(len(like) + 1))
@@ -202,8 +202,8 @@ def positions(context: EntryContext, scope: Scope) -> Measured:
     exposures = _exposures_in(context, scope)
     if exposures is None:
         return Measured(problem="the positions are not known")
-    places = {one.place for one in exposures if one.is_open}
-    return Measured(Decimal(len(places)), Decimal(len(places | {context.place})))
+    places = {one.position_key for one in exposures if one.is_open}
+    return Measured(Decimal(len(places)), Decimal(len(places | {context.position_key})))
 
 
 def exposure(context: EntryContext, scope: Scope) -> Measured:
@@ -239,7 +239,7 @@ def day_loss(context: EntryContext, scope: Scope) -> Measured:
         return Measured(problem="the profit of the day is not known")
     profit = ZERO
     for one in facts.results:
-        if one.place.is_in(scope, context.groups):
+        if one.position_key.is_in(scope, context.groups):
             value = valuation.value(one.profit, one.asset)
             if value is None:
                 return Measured(problem=valuation.problem(one.asset))
@@ -270,7 +270,7 @@ def _with_this_one(
     if entries is None:
         return Measured(problem=f"{name} are not known")
     groups = context.groups
-    count = Decimal(sum(one.count for one in entries if one.place.is_in(scope, groups)))
+    count = Decimal(sum(one.count for one in entries if one.position_key.is_in(scope, groups)))
     return Measured(count, add(count, ONE))
 
 
@@ -313,7 +313,7 @@ def _exposed(context: EntryContext, scope: Scope, measure: Callable[[_Sums], Dec
 class _ValuedExposure(NamedTuple):
     """An exposure, whose values are in the currency."""
 
-    place: Place
+    position_key: PositionKey
     asset: str
     is_open: bool
     held: Decimal | None
@@ -328,13 +328,13 @@ def _exposures_in(context: EntryContext, scope: Scope) -> Sequence[_ValuedExposu
     found: Sequence[_ValuedExposure] = context.computed("exposures", MESH, lambda: _valued(context))
     if scope.kind is ScopeKind.MESH:
         return found
-    return [one for one in found if one.place.is_in(scope, context.groups)]
+    return [one for one in found if one.position_key.is_in(scope, context.groups)]
 
 
 def _valued(context: EntryContext) -> Sequence[_ValuedExposure]:
     values = context.valuation.values
     return [
-        _ValuedExposure(one.place, one.asset, _is_open(one), *values(one))
+        _ValuedExposure(one.position_key, one.asset, _is_open(one), *values(one))
         for one in context.facts.exposures or ()
     ]
 
@@ -344,9 +344,9 @@ def _sums(context: EntryContext, scope: Scope) -> _Sums:
     if exposures is None:
         return _Sums(problem="the positions are not known")
     gross = signed = bought = sold = ZERO
-    for place, asset, _, held, buys, sells in exposures:
+    for position_key, asset, _, held, buys, sells in exposures:
         if held is None or buys is None or sells is None:
-            name = "/".join(place[:3])
+            name = "/".join(position_key[:3])
             return _Sums(problem=f"{name}: {context.valuation.problem(asset)}")
         if held:
             gross, signed = add(gross, abs(held)), add(signed, held)

@@ -11,7 +11,7 @@ from kit.risk.escalation import Observation
 from kit.risk.facts import Losses, RiskFacts
 from kit.risk.measures import EntryContext
 from kit.risk.policy import Policy
-from kit.risk.scopes import Place, Scope, ScopeKind, limit_of
+from kit.risk.scopes import PositionKey, Scope, ScopeKind, limit_of
 
 
 def of_policy(
@@ -20,12 +20,14 @@ def of_policy(
     """How everything stands that may set a mode. ``losses``: of each strategy."""
     for escalation in policy.escalations:
         limits = limits_of(policy, escalation.limit)
-        for scope, place in all_scopes(facts, losses):
+        for scope, position_key in all_scopes(facts, losses):
             limit = limit_of(limits, scope)
             if limit is None:
                 continue
-            own = msgspec.structs.replace(facts, losses=losses.get(place.strategy))
-            measured = escalation.rule.measure(without_order(policy, own, place, now_ns), scope)
+            own = msgspec.structs.replace(facts, losses=losses.get(position_key.strategy))
+            measured = escalation.rule.measure(
+                without_order(policy, own, position_key, now_ns), scope
+            )
             yield Observation(escalation, scope, measured.value, limit, measured.problem)
 
 
@@ -37,13 +39,15 @@ def limits_of(policy: Policy, name: str) -> Mapping[str, Decimal]:
     return limits
 
 
-def without_order(policy: Policy, facts: RiskFacts, place: Place, now_ns: int) -> EntryContext:
-    """What is measured in a place between two orders: one of no value changes nothing."""
+def without_order(
+    policy: Policy, facts: RiskFacts, position_key: PositionKey, now_ns: int
+) -> EntryContext:
+    """What is measured in a position between two orders: one of no value changes nothing."""
     facts = msgspec.structs.replace(
         facts, notional=ZERO, notional_asset=policy.currency, order=None
     )
     return EntryContext(
-        place,
+        position_key,
         True,
         (),
         now_ns,
@@ -56,27 +60,27 @@ def without_order(policy: Policy, facts: RiskFacts, place: Place, now_ns: int) -
 
 def all_scopes(
     facts: RiskFacts, losses: Mapping[str, Losses] = MappingProxyType({})
-) -> Iterator[tuple[Scope, Place]]:
-    """Each scope that has a mode and anything in it, with a place that names it alone."""
+) -> Iterator[tuple[Scope, PositionKey]]:
+    """Each scope that has a mode and anything in it, with a position that names it alone."""
     yield from _scopes(_places(facts, losses))
 
 
-def _places(facts: RiskFacts, losses: Mapping[str, Losses]) -> list[Place]:
+def _places(facts: RiskFacts, losses: Mapping[str, Losses]) -> list[PositionKey]:
     """Where anything is, without instruments."""
-    found = {Place("", "", "", strategy) for strategy in losses}
+    found = {PositionKey("", "", "", strategy) for strategy in losses}
     for facts_of in (facts.exposures, facts.results, facts.recent, facts.today,
                      facts.holdings, facts.balances, facts.booked):  # fmt: skip
-        found |= {one.place._replace(symbol="") for one in facts_of or ()}
+        found |= {one.position_key._replace(symbol="") for one in facts_of or ()}
     return sorted(found)
 
 
-def _scopes(places: Iterable[Place]) -> Iterator[tuple[Scope, Place]]:
-    found = {Scope(ScopeKind.MESH): Place("", "", "")}
+def _scopes(places: Iterable[PositionKey]) -> Iterator[tuple[Scope, PositionKey]]:
+    found = {Scope(ScopeKind.MESH): PositionKey("", "", "")}
     for venue, account, _, strategy in places:
         if venue:
-            found[Scope(ScopeKind.VENUE, venue)] = Place(venue, "", "")
+            found[Scope(ScopeKind.VENUE, venue)] = PositionKey(venue, "", "")
             scope = Scope(ScopeKind.ACCOUNT, f"{venue}/{account}")
-            found[scope] = Place(venue, account, "")
+            found[scope] = PositionKey(venue, account, "")
         if strategy:
-            found[Scope(ScopeKind.STRATEGY, strategy)] = Place("", "", "", strategy)
+            found[Scope(ScopeKind.STRATEGY, strategy)] = PositionKey("", "", "", strategy)
     yield from found.items()

@@ -9,7 +9,7 @@ from kit.accounting.amounts import ZERO, plain
 from kit.risk.facts import RiskFacts
 from kit.risk.limits import BLOCKED, PASSED
 from kit.risk.policy import Policy
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 
 RATE = "entries_per_minute_max"
 NOTIONAL = "order_notional_max"
@@ -17,9 +17,9 @@ DIGITS_MAX = 40
 """Before and after the decimal point."""
 
 
-def place_checks(policy: Policy, place: Place) -> list[checks_pb2.Check]:
+def allow_list_checks(policy: Policy, position_key: PositionKey) -> list[checks_pb2.Check]:
     """Whether positions may be opened there."""
-    venue, account, symbol, _ = place
+    venue, account, symbol, _ = position_key
     return [
         _allowed("accounts", f"{venue}/{account}", policy.accounts,
                  policy.allows_account(venue, account)),
@@ -28,9 +28,9 @@ def place_checks(policy: Policy, place: Place) -> list[checks_pb2.Check]:
     ]  # fmt: skip
 
 
-def size_check(policy: Policy, place: Place, size: str) -> checks_pb2.Check:
+def size_check(policy: Policy, position_key: PositionKey, size: str) -> checks_pb2.Check:
     """``size``: text as it was received."""
-    limit = policy.order_size_max.get(f"{place.venue}/{place.symbol}")
+    limit = policy.order_size_max.get(f"{position_key.venue}/{position_key.symbol}")
     found = amount(size)
     is_within = found is not None and (limit is None or found <= limit)
     return checks_pb2.Check(

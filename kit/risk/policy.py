@@ -86,7 +86,7 @@ class Policy(
     def checks(self, context: EntryContext) -> list[checks_pb2.Check]:
         """Compare an order with what the policy sets by time, strategy and scope."""
         found = []
-        strategy = context.place.strategy
+        strategy = context.position_key.strategy
         if strategy and ALL not in self.strategies:
             result = PASSED if strategy in self.strategies else BLOCKED
             names = ", ".join(self.strategies)

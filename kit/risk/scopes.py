@@ -37,7 +37,7 @@ class Scope(NamedTuple):
         return f"{self.kind}:{self.name}" if self.name else str(self.kind)
 
 
-class Place(NamedTuple):
+class PositionKey(NamedTuple):
     """Where an order or a position is."""
 
     venue: str

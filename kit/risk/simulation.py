@@ -19,7 +19,7 @@ from kit.risk.limits import BLOCKED, RULES, RULES_BY_NAME
 from kit.risk.measures import EntryContext
 from kit.risk.order_checks import NOTIONAL, RATE, amount
 from kit.risk.policy import Policy
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 
 BUY = types_pb2.SIDE_BUY
 OF_POLICIES = frozenset(
@@ -36,7 +36,7 @@ OF_POLICIES = frozenset(
 class RecordedEntry:
     """An order that had a verdict."""
 
-    place: Place
+    position_key: PositionKey
     is_buy: bool
     size: str
     prices: tuple[str, ...]
@@ -82,9 +82,11 @@ def simulate(
     facts = read_facts(given.facts) or _facts_of_checks(given)
     now_ns = int(recorded["expiry"].observed) if "expiry" in recorded else time_ns
     prices = tuple(_price(text, entry, facts) for text in entry.prices)
-    place = entry.place._replace(strategy=entry.place.strategy or facts.strategy)
+    position_key = entry.position_key._replace(
+        strategy=entry.position_key.strategy or facts.strategy
+    )
     context = EntryContext(
-        place,
+        position_key,
         entry.is_buy,
         prices,
         now_ns,
@@ -95,8 +97,8 @@ def simulate(
         given.mode == risk_pb2.TRADING_MODE_THROTTLED,
     )
     checks = [
-        *order_checks.place_checks(policy, place),
-        order_checks.size_check(policy, place, entry.size),
+        *order_checks.allow_list_checks(policy, position_key),
+        order_checks.size_check(policy, position_key, entry.size),
         *policy.checks(context),
     ]
     unknown = [
@@ -126,17 +128,17 @@ def simulate(
 
 
 def _of_intent(intent: decisions_pb2.ExecutionIntent) -> RecordedEntry:
-    place = Place(intent.venue, intent.account, intent.symbol, intent.strategy)
+    position_key = PositionKey(intent.venue, intent.account, intent.symbol, intent.strategy)
     prices = (intent.price or intent.reference_price,)
-    return RecordedEntry(place, intent.side == BUY, intent.size, prices)
+    return RecordedEntry(position_key, intent.side == BUY, intent.size, prices)
 
 
 def _of_contents(contents: Sequence[orders_pb2.OrderContent]) -> RecordedEntry:
     """Alternatives are of one side, instrument and size."""
     first = contents[0]
-    place = Place(first.venue, first.account, first.symbol)
+    position_key = PositionKey(first.venue, first.account, first.symbol)
     prices = tuple(content.price or content.stop_price for content in contents)
-    return RecordedEntry(place, first.side == BUY, first.size, prices)
+    return RecordedEntry(position_key, first.side == BUY, first.size, prices)
 
 
 def _price(text: str, entry: RecordedEntry, facts: RiskFacts) -> Decimal | None:

@@ -219,7 +219,7 @@ def _differs(one: SimulatedEntry) -> bool:
 
 
 def _row(one: SimulatedEntry) -> dict[str, object]:
-    place = one.entry.place
+    place = one.entry.position_key
     return {
         "event_id": one.event_id.hex(),
         "time_ns": one.time_ns,

@@ -47,9 +47,9 @@ def simulated(found: Iterable[SimulatedEntry]) -> Table:
     rows = (
         (
             time_text(one.time_ns),
-            f"{one.entry.place.venue}/{one.entry.place.account}",
-            one.entry.place.symbol,
-            one.entry.place.strategy,
+            f"{one.entry.position_key.venue}/{one.entry.position_key.account}",
+            one.entry.position_key.symbol,
+            one.entry.position_key.strategy,
             "allowed" if one.verdict.was_allowed else "blocked",
             "allowed" if one.verdict.is_allowed else "blocked",
             ", ".join(one.verdict.blocked_by),

@@ -25,12 +25,12 @@ from core.inspector.order_reconciler import OrderReconciler
 from core.inspector.position_closer import PositionCloser
 from core.inspector.position_opener import PositionOpener
 from core.inspector.proposal_expiry import ProposalExpiry
-from core.inspector.risk_rules import RiskRules
 from core.inspector.settings import RequestTimes
 from core.inspector.stop_monitor import StopMonitor
 from core.inspector.submission_sender import EXPIRY_MARGIN_NS, SubmissionSender
 from core.inspector.tests.lying_venue import LyingVenue
 from core.inspector.trailing_stops import TrailingStops
+from core.inspector.verdict_inputs import VerdictInputs
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
@@ -131,7 +131,7 @@ class Process:
         approver = Approver("inspector", KEY, MeshScope("local", world), self.lease)
 
         approval_ns = rig.approval_seconds * NANOSECONDS_PER_SECOND
-        rules = self.rules = RiskRules(policy, world, approval_ns, rig.venue.instrument, clock)
+        rules = self.rules = VerdictInputs(policy, world, approval_ns, rig.venue.instrument, clock)
         self.sender = SubmissionSender(self.database, self.lease, rig.venue, self.reasons, clock)
         self.opener = opener = PositionOpener(rules, approver)
         self.closer = PositionCloser(

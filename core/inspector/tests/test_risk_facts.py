@@ -13,9 +13,9 @@ from core.inspector.submissions import submitted_id
 from core.inspector.tests.books import CASH, FEES, FUNDING, Booked, book, hold, is_booked
 from core.inspector.tests.rig import DECISIONS, EXECUTIONS, SPOT, START_NS, decision
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.risk.facts import Exposure, Losses, RecentEntries, ReferencePrice, Result, read_facts
+from kit.risk.facts import DayProfit, Exposure, Losses, RecentEntries, ReferencePrice, read_facts
 from kit.risk.limits import Need
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 from tests.support.waiting import eventually
 
 NEEDS = (Need.LOSSES,)
@@ -34,7 +34,7 @@ async def gathered(rig, price=None, instrument=SPOT, strategy=STRATEGY, needs=NE
     def find(venue, symbol):
         return price
 
-    place = Place("binance", "paper", "BTCUSDT", strategy)
+    place = PositionKey("binance", "paper", "BTCUSDT", strategy)
     request = FactsRequest(place, instrument, START_NS, frozenset(needs), **options)
     async with rig.database.transaction() as connection:
         answer = await risk_facts.send_reads(connection, request, find)
@@ -246,8 +246,8 @@ async def test_losses_of_the_day_and_in_a_row_are_those_that_the_ledger_has_book
     facts = await gathered(rig)
     where = {"venue": "binance", "account": "paper", "asset": "USDT"}
     assert facts.results == (
-        Result(**where, strategy=STRATEGY, profit=Decimal(-16)),
-        Result(**where, strategy="other", profit=Decimal(50)),
+        DayProfit(**where, strategy=STRATEGY, profit=Decimal(-16)),
+        DayProfit(**where, strategy="other", profit=Decimal(50)),
     )
     last_ns = START_NS - 30 * NANOSECONDS_PER_SECOND
     assert facts.losses == Losses(in_row=3, last_time_ns=last_ns)

@@ -4,12 +4,12 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.risk.facts import Exposure, Losses, RecentEntries, ReferencePrice, Result, RiskFacts
+from kit.risk.facts import DayProfit, Exposure, Losses, RecentEntries, ReferencePrice, RiskFacts
 from kit.risk.measures import EntryContext, Valuation
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 
 NOW_NS = 1_700_000_000_000_000_000
-PLACE = Place("binance", "main", "BTCUSDT", "ema")
+PLACE = PositionKey("binance", "main", "BTCUSDT", "ema")
 FACTS = RiskFacts(
     notional=Decimal(100),
     notional_asset="USDT",
@@ -40,7 +40,7 @@ def exposure(held, buys=0, sells=0, asset="USDT", place=PLACE):
 
 def result(profit, asset="USDT", place=PLACE):
     names = {"venue": place.venue, "account": place.account, "strategy": place.strategy}
-    return Result(**names, asset=asset, profit=Decimal(profit))
+    return DayProfit(**names, asset=asset, profit=Decimal(profit))
 
 
 def recent(count, place=PLACE):

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from kit.risk import equity
 from kit.risk.facts import Balance, Holding
 from kit.risk.measures import Valuation
-from kit.risk.scopes import Place, Scope, ScopeKind
+from kit.risk.scopes import PositionKey, Scope, ScopeKind
 from kit.risk.tests.contexts import FACTS, PLACE, context, exposure, result
 
 MESH = Scope(ScopeKind.MESH)
-OTHER = Place("okx", "main", "BTC-USDT", "other")
+OTHER = PositionKey("okx", "main", "BTC-USDT", "other")
 
 
 def holding(size, cost, mark, settle="", place=PLACE, quote="USDT", multiplier=1):

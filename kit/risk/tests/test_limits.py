@@ -13,11 +13,11 @@ from kit.risk.limits import BLOCKED, PASSED, RULES, RULES_BY_NAME
 from kit.risk.measures import Valuation
 from kit.risk.order_checks import DIGITS_MAX
 from kit.risk.policy import Policy
-from kit.risk.scopes import Place, Scope, ScopeKind
+from kit.risk.scopes import PositionKey, Scope, ScopeKind
 from kit.risk.tests.contexts import FACTS, NOW_NS, PLACE, context, exposure, recent, result
 from kit.risk.trading_hours import TradingHours, week_time
 
-OTHER = Place("okx", "main", "BTC-USDT", "other")
+OTHER = PositionKey("okx", "main", "BTC-USDT", "other")
 STEP = Decimal("0.000001")
 SECOND_NS = 1_000_000_000
 

@@ -5,7 +5,7 @@ import pytest
 
 from kit.risk.policy import OPEN_POLICY, Policy
 from kit.risk.policy_file import REQUIRED, PolicyInvalid, read_policy
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 
 WHOLE = """
 accounts = ["binance/main"]
@@ -98,7 +98,7 @@ def test_symbol_may_have_a_slash():
     """
     policy = read_policy(text, is_complete=False)
     assert policy.allows_instrument("kraken", "BTC/USDT")
-    scopes = Place("kraken", "main", "BTC/USDT").scopes(policy.groups)
+    scopes = PositionKey("kraken", "main", "BTC/USDT").scopes(policy.groups)
     assert policy.limits["positions_max"].keys() < {scope.key for scope in scopes}
 
 

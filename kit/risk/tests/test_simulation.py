@@ -8,7 +8,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.risk.limits import BLOCKED
 from kit.risk.policy import OPEN_POLICY, Policy
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 from kit.risk.simulation import recorded_entry, simulate
 from kit.risk.tests.contexts import FACTS, NOW_NS, PLACE, exposure
 from kit.risk.trading_hours import TradingHours
@@ -105,11 +105,11 @@ def test_order_of_a_person_is_that_of_its_group_that_opens():
     contents[1].group.role = orders_pb2.GROUP_ROLE_ENTRY
     requested = risk_pb2.OrderRequested(content=contents[0], others=contents[1:])
     found = recorded_entry(event_pb2.Event(order_requested=requested))
-    assert (found.place, found.size) == (Place("okx", "main", "X"), "2")
+    assert (found.position_key, found.size) == (PositionKey("okx", "main", "X"), "2")
     for content, price in zip(contents, ("90", "110"), strict=True):
         content.price, content.group.role = price, orders_pb2.GROUP_ROLE_ALTERNATIVE
     either = risk_pb2.OrderRequested(content=contents[0], others=contents[1:])
     found = recorded_entry(event_pb2.Event(order_requested=either))
     assert found.prices == ("90", "110")
     assert recorded_entry(event_pb2.Event()) is None
-    assert ENTRY.place == PLACE
+    assert ENTRY.position_key == PLACE

@@ -13,14 +13,14 @@ from core.inspector.verdicts import RiskState
 from kit.base.clock import Clock
 from kit.base.database import Answer, Connection
 from kit.risk.policy import Policy
-from kit.risk.scopes import Place
+from kit.risk.scopes import PositionKey
 
 FindInstrument = Callable[[str, str], Awaitable[types_pb2.Instrument | None]]
 """Returns the terms of an instrument of a venue, or None."""
 
 
 @dataclass(slots=True)
-class RiskRules:
+class VerdictInputs:
     """The policy and the other inputs of verdicts. A changed policy file replaces the policy."""
 
     policy: Policy
@@ -34,13 +34,15 @@ class RiskRules:
     async def send_entry_reads(
         self,
         connection: Connection,
-        place: Place,
+        position_key: PositionKey,
         instrument: types_pb2.Instrument | None,
         amended: OrderKey = NO_ORDER,
     ) -> Answer[RiskState]:
         """Read the state for the verdict on an entry. ``amended``: an order that it replaces."""
-        state = await self.send_reduction_reads(connection, place)
-        request = FactsRequest(place, instrument, self.clock.time_ns(), self.policy.needs, amended)
+        state = await self.send_reduction_reads(connection, position_key)
+        request = FactsRequest(
+            position_key, instrument, self.clock.time_ns(), self.policy.needs, amended
+        )
         facts = await risk_facts.send_reads(connection, request, self.price)
 
         async def answer() -> RiskState:
@@ -54,13 +56,15 @@ class RiskRules:
 
         return answer
 
-    async def reduction_state(self, connection: Connection, place: Place) -> RiskState:
+    async def reduction_state(self, connection: Connection, position_key: PositionKey) -> RiskState:
         """The current state for the verdict on a reduction, which no limit blocks."""
-        return await (await self.send_reduction_reads(connection, place))()
+        return await (await self.send_reduction_reads(connection, position_key))()
 
-    async def send_reduction_reads(self, connection: Connection, place: Place) -> Answer[RiskState]:
+    async def send_reduction_reads(
+        self, connection: Connection, position_key: PositionKey
+    ) -> Answer[RiskState]:
         """``reduction_state`` without waiting."""
-        scopes = modes.scopes_of(place.venue, place.account, place.strategy)
+        scopes = modes.scopes_of(position_key.venue, position_key.account, position_key.strategy)
         found = await modes.send_load(connection, scopes, self.world)
 
         async def answer() -> RiskState:

@@ -26,7 +26,7 @@ _SWITCH = (
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class RunRequest:
     """The last start, stop, pause or resumption of a strategy by a person."""
 
     runs: bool = True
@@ -35,10 +35,10 @@ class Assignment:
     """Grows with each of them; 0: none yet."""
 
 
-async def listed(connection: Connection) -> dict[str, Assignment]:
+async def listed(connection: Connection) -> dict[str, RunRequest]:
     """By name of the strategy."""
     rows = await (await connection.execute(_LIST)).fetchall()
-    return {name: Assignment(*row) for name, *row in rows}
+    return {name: RunRequest(*row) for name, *row in rows}
 
 
 async def source_of(connection: Connection, name: str) -> StrategySource | None:
