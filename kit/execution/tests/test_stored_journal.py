@@ -1,7 +1,8 @@
 """A journal that an earlier version wrote is read exactly.
 
 ``stored_journal.hex`` is a journal with a record of every kind, of the version before the layers of
-the kit. ``stored_journal_orders.txt`` is what that version made of it, as an ExecutionSnapshot.
+the kit. ``stored_journal_orders.txt`` is what that version made of it, as an ExecutionSnapshot,
+with the trigger price that orders state since.
 """
 
 from collections import Counter

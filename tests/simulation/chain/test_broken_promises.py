@@ -96,6 +96,7 @@ def move_positions_late(patch):
             return before
         await self._consumption.prepare(events)
         async with self._database.transaction() as connection:
+            await self._consumption.send(connection, events)
             await self._consumption.handle(connection, events)
         reached = {one.stream: one.sequence for one in events}
         async with self._database.transaction() as connection:
@@ -118,6 +119,7 @@ def move_positions_early(patch):
             await event_log.save_positions(connection, self._consumption.consumer, reached, before)
         await self._consumption.prepare(events)
         async with self._database.transaction() as connection:
+            await self._consumption.send(connection, events)
             await self._consumption.handle(connection, events)
         self._consumption.after_commit()
         return {**before, **reached}
@@ -192,10 +194,10 @@ def give_up_early(patch):
 def act_without_the_lease(patch):
     """Two inspectors act at once, and close the same position."""
 
-    async def hold(self, connection):
-        pass
+    async def send_hold(self, connection):
+        return nothing
 
-    patch.setattr(Lease, "hold", hold)
+    patch.setattr(Lease, "send_hold", send_hold)
     patch.setattr(Lease, "renew", nothing)
 
 
@@ -346,7 +348,7 @@ FAULTS = [
     (hide_a_fact, Promise.REPLAYED, 0),
     (open_again, Promise.ONE_ENTRY, 3),
     (approve_too_long, Promise.IN_TIME, 8),
-    (take_what_has_expired, Promise.IN_TIME, 8),
+    (take_what_has_expired, Promise.IN_TIME, 62),
     (take_unclear_refusals_for_clear, Promise.ONE_OUTCOME, 6),
     (give_up_early, Promise.ONE_OUTCOME, 3),
     (act_without_the_lease, Promise.FENCED, 76),
