@@ -117,16 +117,24 @@ def test_the_example_raises_a_signal_and_explains_itself(mesh: Mesh):
     assert [one["strategy"] for one in listed["strategies"]] == ["always", "ema_cross"]
 
 
+def past_signals(arguments: list[str], out: Path) -> list[str]:
+    """The events of signals over the past, by the command line."""
+    assert cli.main(arguments) == 0
+    with out.open() as opened:
+        return [row["event"] for row in csv.DictReader(opened)]
+
+
 def test_the_past_gives_the_signals_that_were_raised(mesh: Mesh, folder: Path, tmp_path: Path):
     mesh.wait_until(lambda: signals(mesh, "ema_cross"), "a signal of the example")
     out = tmp_path / "signals.csv"
     for name in ("always", "ema_cross"):
-        before = len(signals(mesh, name))
-        mesh.wait_until(lambda n=before, name=name: len(signals(mesh, name)) > n, "a signal more")
-        raised = signals(mesh, name)[:before]
+        raised = [encoded(event).hex() for event in signals(mesh, name)]
         file = folder / f"{name}.py"
         arguments = ["strategy", "signals", str(file), "--data", str(mesh.data), "--out", str(out)]
-        assert cli.main(arguments) == 0
-        with out.open() as opened:
-            found = [row["event"] for row in csv.DictReader(opened)]
-        assert found[:before] == [encoded(event).hex() for event in raised]
+        # Bars are recorded a little later than signals are raised on them.
+        mesh.wait_until(
+            lambda call=arguments, wanted=raised: len(past_signals(call, out)) >= len(wanted),
+            "the bars of all signals in the record",
+        )
+        found = past_signals(arguments, out)
+        assert found[: len(raised)] == raised
