@@ -83,7 +83,7 @@ class OutcomeObserver:
         limits_ns = {
             event.event_id: event.time_ns + self._times.limit_s * NANOSECONDS_PER_SECOND
             for event in read
-            if _barriers(event, 0) is not None
+            if Barriers.of(event.decision_made, event.time_ns, 0) is not None
         }
         if limits_ns:
             await outcome_store.open_outcomes(connection, limits_ns)
@@ -174,7 +174,8 @@ def outcome_event(
 def _outcome(
     entry: OpenOutcome, bars: Sequence[bars_pb2.Bar], now_ns: int
 ) -> BarrierOutcome | None:
-    barriers = _barriers(entry.decision, entry.limit_ns)
+    decision = entry.decision
+    barriers = Barriers.of(decision.decision_made, decision.time_ns, entry.limit_ns)
     if barriers is None:
         return None
     # A gap in trades begins with the last trade before it, so in a bar that is not covered.
@@ -189,7 +190,3 @@ def _outcome(
         reason = "the record ends before the time limit"
         return BarrierOutcome(Barrier.UNKNOWN, entry.limit_ns, reason=reason)
     return found
-
-
-def _barriers(decision: event_pb2.Event, limit_ns: int) -> Barriers | None:
-    return Barriers.of(decision.decision_made, decision.time_ns, limit_ns)

@@ -18,9 +18,9 @@ from core.inspector import reconciliation_store as store
 from core.inspector.account_books import AccountBooks
 from core.inspector.account_reports import AccountKey, AccountReport, VenueReports
 from core.inspector.entry_fences import EntryFence, EntryFences
+from core.inspector.first_events import first_event
 from core.inspector.mode_changes import enter
 from core.inspector.mode_rules import MODES, TriggerKey
-from core.inspector.modes import SOURCE
 from core.inspector.positions import FILLED
 from core.inspector.reconciliation import LOST_ORDER, UNKNOWN, Comparison, Difference, key_of
 from core.inspector.reconciliation_store import StoredReconciliation, account_of
@@ -32,7 +32,6 @@ from kit.base.database import POSTGRESQL, Connection, Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.events import event_log
-from kit.events.event_ids import event_id
 from kit.events.leases import Lease
 from kit.risk.escalation import EscalatedMode, Trigger
 
@@ -201,14 +200,8 @@ def _reason(differing: Sequence[Difference]) -> str:
 def _event(found: StoredReconciliation) -> event_pb2.Event:
     instance = f"{found.venue}/{found.account}"
     # Nothing in the mesh is the cause: the number of the change names it.
-    cause = f"reconciliation {instance} {found.changes}".encode()
-    event = event_pb2.Event(
-        event_id=event_id(SOURCE, instance, [cause]),
-        source=SOURCE,
-        instance=instance,
-        time_ns=found.compared_time_ns,
-    )
-    event.lifecycle_id = event.event_id
+    cause = f"reconciliation {instance} {found.changes}"
+    event = first_event(instance, cause, found.compared_time_ns)
     changed = event.reconciliation_changed
     changed.venue, changed.account = found.venue, found.account
     changed.differences.extend(reconciliation.lasting(found.differences))

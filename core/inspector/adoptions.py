@@ -9,9 +9,9 @@ from venuemesh.inspector.v1 import adoptions_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector import legacy_positions, position_updates, positions
+from core.inspector.first_events import first_event
 from core.inspector.legacy_positions import ADOPTED, LegacyPlace
 from core.inspector.manual_requests import VenueFacts
-from core.inspector.modes import SOURCE
 from core.inspector.position_updates import NOTHING
 from core.inspector.positions import Position
 from core.inspector.submissions import RISK
@@ -22,7 +22,6 @@ from kit.accounting.instruments import spot_base
 from kit.base.database import Connection, Database
 from kit.base.errors import BadRequest, ServiceUnavailable
 from kit.events import event_log
-from kit.events.event_ids import event_id
 from kit.events.leases import Lease
 from kit.risk.order_checks import amount
 
@@ -144,14 +143,7 @@ def _refused(field: str, value: str, allowed: str) -> BadRequest:
 def _event(request: Request, caller: str, size: Decimal, now_ns: int) -> event_pb2.Event:
     instance = f"{request.venue}/{request.account}"
     # A person is the cause: the time names the request.
-    cause = f"adoption {instance} {request.symbol} {now_ns}".encode()
-    event = event_pb2.Event(
-        event_id=event_id(SOURCE, instance, [cause]),
-        source=SOURCE,
-        instance=instance,
-        time_ns=now_ns,
-    )
-    event.lifecycle_id = event.event_id
+    event = first_event(instance, f"adoption {instance} {request.symbol} {now_ns}", now_ns)
     adopted = event.position_adopted
     adopted.caller, adopted.reason, adopted.size = caller, request.reason, plain(size)
     adopted.venue, adopted.account = request.venue, request.account

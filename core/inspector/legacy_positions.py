@@ -14,7 +14,7 @@ from venuemesh.events.v1 import event_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector import position_updates, positions, submissions
-from core.inspector.modes import SOURCE
+from core.inspector.first_events import first_event
 from core.inspector.position_updates import NOTHING, WHOLE
 from core.inspector.positions import Position
 from core.inspector.submissions import RISK
@@ -26,7 +26,6 @@ from kit.base.database import POSTGRESQL, Connection, Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.events import event_log
-from kit.events.event_ids import event_id
 from kit.events.leases import Lease
 
 ADOPTED = "(adopted)"
@@ -177,14 +176,7 @@ class LegacyPositions:
 def _event(key: LegacyPlace, size: Decimal, now_ns: int) -> event_pb2.Event:
     instance = f"{key.venue}/{key.account}"
     # Nothing in the mesh is the cause: its time names it.
-    cause = f"legacy {instance} {key.symbol} {now_ns}".encode()
-    event = event_pb2.Event(
-        event_id=event_id(SOURCE, instance, [cause]),
-        source=SOURCE,
-        instance=instance,
-        time_ns=now_ns,
-    )
-    event.lifecycle_id = event.event_id
+    event = first_event(instance, f"legacy {instance} {key.symbol} {now_ns}", now_ns)
     changed = event.legacy_position_changed
     changed.venue, changed.account, changed.symbol = key
     changed.size = plain(size)

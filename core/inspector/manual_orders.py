@@ -12,8 +12,8 @@ from venuemesh.tradeflow.v1 import signed_pb2
 
 from core.inspector import entry_fences, manual_requests, open_entries, proposals, submissions
 from core.inspector.approvals import Approver
+from core.inspector.first_events import SOURCE
 from core.inspector.manual_requests import FLATTEN, OrderFacts, VenueFacts
-from core.inspector.modes import SOURCE
 from core.inspector.proposals import Proposal
 from core.inspector.settings import RequestTimes
 from core.inspector.submissions import RISK, Submission, submitted_id, verdict_event
@@ -151,7 +151,7 @@ class ManualOrders:
 
     async def waiting(self) -> list[Proposal]:
         """The proposals that wait for a confirmation, oldest first. Raises StoreUnavailable."""
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             return await proposals.pending(connection)
 
     async def submit_many(self, requests: Sequence[Request], caller: Caller) -> list[ManualResult]:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 
+from core.inspector.first_events import first_event
 from kit.base.database import Answer, Connection, send
 from kit.base.errors import BadRequest
-from kit.events.event_ids import event_id
 
 if TYPE_CHECKING:
     Mode: TypeAlias = risk_pb2.TradingMode.ValueType
@@ -16,7 +16,6 @@ else:
     # Enum values are plain integers at run time; their type exists for the checker only.
     Mode = int
 
-SOURCE = "inspector"
 MESH = "mesh"
 SCOPE = re.compile(r"mesh|venue:[^/:]+|account:[^/:]+/[^/:]+|strategy:[^:]+")
 SETTABLE: tuple[Mode, ...] = (
@@ -127,14 +126,8 @@ async def change(
     new = [state.mode, state.reason, state.caller, state.changed_time_ns, state.rule]
     await connection.execute(_SET, [*new, state.rule, state.mode, state.scope])
     # Nothing in the mesh is the cause: the number of the change names it.
-    cause = f"mode {state.scope} {changes + 1}".encode()
-    event = event_pb2.Event(
-        event_id=event_id(SOURCE, state.scope, [cause]),
-        source=SOURCE,
-        instance=state.scope,
-        time_ns=state.changed_time_ns,
-    )
-    event.lifecycle_id = event.event_id
+    cause = f"mode {state.scope} {changes + 1}"
+    event = first_event(state.scope, cause, state.changed_time_ns)
     changed = event.mode_changed
     changed.scope, changed.before, changed.after = state.scope, before, state.mode
     changed.caller, changed.reason, changed.rule = state.caller, state.reason, state.rule

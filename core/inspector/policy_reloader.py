@@ -5,7 +5,7 @@ from pathlib import Path
 from venuemesh.events.v1 import event_pb2
 
 from core.inspector import policy as policies
-from core.inspector.modes import SOURCE
+from core.inspector.first_events import first_event
 from core.inspector.submissions import RISK
 from core.inspector.transactions import exclusive_transaction
 from core.inspector.verdict_inputs import VerdictInputs
@@ -14,7 +14,6 @@ from kit.base.database import Connection, Database
 from kit.base.degradation import DegradedReasons
 from kit.base.reloaded_file import ReloadedFile
 from kit.events import event_log
-from kit.events.event_ids import event_id
 from kit.events.leases import Lease
 from kit.risk.policy import Policy
 
@@ -129,14 +128,8 @@ class PolicyReloader:
         if before.after_version == policy.version.hex():
             return
         # Nothing in the mesh is the cause: the number of the change names it.
-        event = event_pb2.Event(
-            event_id=event_id(SOURCE, INSTANCE, [f"policy {count + 1}".encode()]),
-            source=SOURCE,
-            instance=INSTANCE,
-            time_ns=self._clock.time_ns(),
-            config_hash=policy.version,
-        )
-        event.lifecycle_id = event.event_id
+        event = first_event(INSTANCE, f"policy {count + 1}", self._clock.time_ns())
+        event.config_hash = policy.version
         changed = event.policy_changed
         changed.before_version, changed.before = before.after_version, before.after
         changed.after_version, changed.after = policy.version.hex(), policy.text

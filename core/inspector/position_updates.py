@@ -6,7 +6,7 @@ from decimal import Decimal
 from venuemesh.events.v1 import event_pb2, risk_pb2
 
 from core.inspector import positions, reduction_queue, submissions
-from core.inspector.modes import SOURCE
+from core.inspector.first_events import SOURCE
 from core.inspector.positions import Position, StrategyOrder
 from core.inspector.submissions import RISK, TAKEN, Outcome, Submission
 from kit.accounting.amounts import plain

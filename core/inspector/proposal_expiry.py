@@ -42,7 +42,7 @@ class ProposalExpiry:
 
     async def _look(self) -> None:
         now_ns = self._clock.time_ns()
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             found = await proposals.pending(connection)
         if not any(one.expires_time_ns <= now_ns for one in found):
             return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2, proposals_pb2
 
-from core.inspector.modes import SOURCE
+from core.inspector.first_events import SOURCE
 from core.inspector.submissions import RISK
 from kit.base.access.tokens import Caller
 from kit.base.database import Answer, Connection, send

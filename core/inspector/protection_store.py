@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from venuemesh.events.v1 import event_pb2, risk_pb2
 
-from core.inspector.modes import SOURCE
+from core.inspector.first_events import SOURCE
 from core.inspector.positions import Position
 from core.inspector.protection import Protection
 from core.inspector.submissions import RISK

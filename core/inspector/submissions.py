@@ -8,7 +8,7 @@ from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2
 
 from core.inspector import exit_prices, open_entries, positions
-from core.inspector.modes import SOURCE
+from core.inspector.first_events import SOURCE
 from core.inspector.verdicts import CheckedVerdict
 from kit.base.database import Answer, Connection, send
 from kit.events.event_ids import event_id

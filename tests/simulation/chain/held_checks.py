@@ -8,7 +8,7 @@ from venuemesh.events.v1 import decisions_pb2, risk_pb2, signals_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector import positions
-from core.inspector.modes import SOURCE
+from core.inspector.first_events import SOURCE
 from core.inspector.positions import OrderRole
 from core.inspector.submissions import RISK
 from kit.events.event_ids import event_id

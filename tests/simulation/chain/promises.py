@@ -11,7 +11,7 @@ from core.advisor.decider import decision_event
 from core.advisor.facts import DecisionFacts
 from core.inspector import modes, submissions
 from core.inspector.approvals import Approver, entry_contents
-from core.inspector.modes import SOURCE
+from core.inspector.first_events import SOURCE
 from core.inspector.position_opener import proposed_entry
 from core.inspector.risk_facts import MINUTE_NS
 from core.inspector.submissions import RISK, TAKEN, verdict_event
