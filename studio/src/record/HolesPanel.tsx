@@ -7,6 +7,7 @@ import { useFrameStore } from "../state/frameStore";
 import { formatCount } from "../ui/format";
 import { Icon } from "../ui/Icon";
 import { Panel } from "../ui/Panel";
+import { RecordTable } from "../ui/RecordTable";
 import { DAY_NS, dateText } from "./days";
 import {
   type HoleList,
@@ -86,33 +87,20 @@ function HoleTable({ spans, repairs }: HoleTableProps) {
   const job = useFrameStore(repairs.current);
   const isBusy = (job && !hasEnded(job)) ?? false;
   return (
-    <div className="table-scroll">
-      <table className="record-table">
-        <thead>
-          <tr>
-            {COLUMNS.map((name) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {spans.map((span) => (
-            <HoleRow
-              key={span.key}
-              span={span}
-              isBusy={isBusy}
-              onRepair={() => {
-                // One nanosecond more on each side: a hole may begin and end at the same time.
-                const [startTimeNs, endTimeNs] = [span.startNs - 1n, span.endNs + 1n];
-                void repairs.begin({ startTimeNs, endTimeNs });
-              }}
-            />
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <RecordTable columns={COLUMNS}>
+      {spans.map((span) => (
+        <HoleRow
+          key={span.key}
+          span={span}
+          isBusy={isBusy}
+          onRepair={() => {
+            // One nanosecond more on each side: a hole may begin and end at the same time.
+            const [startTimeNs, endTimeNs] = [span.startNs - 1n, span.endNs + 1n];
+            void repairs.begin({ startTimeNs, endTimeNs });
+          }}
+        />
+      ))}
+    </RecordTable>
   );
 }
 

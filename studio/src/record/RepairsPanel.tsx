@@ -2,6 +2,7 @@ import type { RepairJob } from "../gen/venuemesh/repair/v1/repair_pb";
 import type { Polled } from "../state/poll";
 import { formatCount, formatDateTime, formatMillis } from "../ui/format";
 import { Panel } from "../ui/Panel";
+import { RecordTable } from "../ui/RecordTable";
 import { JobState } from "./RepairPanel";
 import { EmptyPanel } from "../ui/EmptyPanel";
 
@@ -19,24 +20,11 @@ export function RepairsPanel({ polled }: { readonly polled: Polled<readonly Repa
       aside={<span className="panel-note">{polled.value ? count : ""}</span>}
     >
       {jobs.length > 0 ? (
-        <div className="table-scroll">
-          <table className="record-table">
-            <thead>
-              <tr>
-                {COLUMNS.map((name) => (
-                  <th key={name} scope="col">
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {jobs.slice(0, ROWS_MAX).map((job) => (
-                <RepairRow key={job.repairId} job={job} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <RecordTable columns={COLUMNS}>
+          {jobs.slice(0, ROWS_MAX).map((job) => (
+            <RepairRow key={job.repairId} job={job} />
+          ))}
+        </RecordTable>
       ) : (
         <EmptyPanel polled={polled} empty="No repairs yet." />
       )}

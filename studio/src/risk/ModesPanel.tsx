@@ -11,6 +11,7 @@ import type { Polled } from "../state/poll";
 import { EmptyPanel } from "../ui/EmptyPanel";
 import { formatDateTime, formatTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
+import { RecordTable } from "../ui/RecordTable";
 import { ModeDialog } from "./ModeDialog";
 import { modeText, modeTone, scopesOf, setByText } from "./modes";
 import { ToneMark } from "./ToneMark";
@@ -91,50 +92,37 @@ interface ModesTableProps {
 
 function ModesTable({ modes, refusal, onRelease }: ModesTableProps) {
   return (
-    <div className="table-scroll">
-      <table className="record-table">
-        <thead>
-          <tr>
-            {COLUMNS.map((name) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {modes.map((one) => (
-            <tr key={one.scope} data-testid="mode-row" data-scope={one.scope}>
-              <th scope="row">{one.scope}</th>
-              <td>
-                <ToneMark tone={modeTone(one.mode)}>{modeText(one.mode)}</ToneMark>
-              </td>
-              <td title={formatDateTime(one.changedTimeNs)}>
-                {one.changedTimeNs === 0n ? "" : formatTime(one.changedTimeNs).slice(0, 8)}
-              </td>
-              <td>{setByText(one)}</td>
-              <td className="detail">
-                <span title={one.reason}>{one.reason}</span>
-              </td>
-              <td>
-                {one.mode !== TradingMode.ACTIVE && (
-                  <button
-                    className="outline-button"
-                    data-testid="release-mode"
-                    title={refusal}
-                    disabled={refusal !== undefined}
-                    onClick={() => {
-                      onRelease(one.scope);
-                    }}
-                  >
-                    Release
-                  </button>
-                )}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <RecordTable columns={COLUMNS}>
+      {modes.map((one) => (
+        <tr key={one.scope} data-testid="mode-row" data-scope={one.scope}>
+          <th scope="row">{one.scope}</th>
+          <td>
+            <ToneMark tone={modeTone(one.mode)}>{modeText(one.mode)}</ToneMark>
+          </td>
+          <td title={formatDateTime(one.changedTimeNs)}>
+            {one.changedTimeNs === 0n ? "" : formatTime(one.changedTimeNs).slice(0, 8)}
+          </td>
+          <td>{setByText(one)}</td>
+          <td className="detail">
+            <span title={one.reason}>{one.reason}</span>
+          </td>
+          <td>
+            {one.mode !== TradingMode.ACTIVE && (
+              <button
+                className="outline-button"
+                data-testid="release-mode"
+                title={refusal}
+                disabled={refusal !== undefined}
+                onClick={() => {
+                  onRelease(one.scope);
+                }}
+              >
+                Release
+              </button>
+            )}
+          </td>
+        </tr>
+      ))}
+    </RecordTable>
   );
 }

@@ -7,6 +7,7 @@ import type { Polled } from "../state/poll";
 import { EmptyPanel } from "../ui/EmptyPanel";
 import { formatCount, formatDateTime, formatTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
+import { RecordTable } from "../ui/RecordTable";
 import { ProposalDialog } from "./ProposalDialog";
 import { proposalText } from "./proposals";
 
@@ -30,30 +31,17 @@ export function ProposalsPanel({ polled, onChange }: ProposalsPanelProps) {
       {rows.length === 0 ? (
         <EmptyPanel polled={polled} empty="No proposal waits for a confirmation." />
       ) : (
-        <div className="table-scroll">
-          <table className="record-table">
-            <thead>
-              <tr>
-                {COLUMNS.map((name) => (
-                  <th key={name} scope="col">
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map((row) => (
-                <ProposalRow
-                  key={row.requested?.requestId}
-                  {...{ row, refusal }}
-                  onDecide={() => {
-                    ask(row);
-                  }}
-                />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <RecordTable columns={COLUMNS}>
+          {rows.map((row) => (
+            <ProposalRow
+              key={row.requested?.requestId}
+              {...{ row, refusal }}
+              onDecide={() => {
+                ask(row);
+              }}
+            />
+          ))}
+        </RecordTable>
       )}
       {asked && (
         <ProposalDialog

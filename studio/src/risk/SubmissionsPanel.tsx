@@ -4,6 +4,7 @@ import type { Polled } from "../state/poll";
 import { EmptyPanel } from "../ui/EmptyPanel";
 import { formatCount, formatDateTime, formatTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
+import { RecordTable } from "../ui/RecordTable";
 import { hexText } from "../why/bytes";
 import { enumText } from "../why/enumText";
 import { EventLink } from "../why/WhyLink";
@@ -25,24 +26,11 @@ export function SubmissionsPanel({ polled }: SubmissionsPanelProps) {
       {rows.length === 0 ? (
         <EmptyPanel polled={polled} empty="The outcome of every approved order is known." />
       ) : (
-        <div className="table-scroll">
-          <table className="record-table">
-            <thead>
-              <tr>
-                {COLUMNS.map((name) => (
-                  <th key={name} scope="col">
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map((row) => (
-                <SubmissionRow key={hexText(row.verdictId)} row={row} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <RecordTable columns={COLUMNS}>
+          {rows.map((row) => (
+            <SubmissionRow key={hexText(row.verdictId)} row={row} />
+          ))}
+        </RecordTable>
       )}
     </Panel>
   );

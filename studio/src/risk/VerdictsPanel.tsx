@@ -4,6 +4,7 @@ import { Choice } from "../ui/Choice";
 import { EmptyPanel } from "../ui/EmptyPanel";
 import { formatDateTime, formatTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
+import { RecordTable } from "../ui/RecordTable";
 import { hexText } from "../why/bytes";
 import { EventLink } from "../why/WhyLink";
 import { VERDICTS_MAX } from "./riskPolls";
@@ -58,24 +59,11 @@ export function VerdictsPanel({ polled, refusedOnly, onRefusedOnly }: VerdictsPa
           empty={refusedOnly ? "No order was refused." : "No verdict was given yet."}
         />
       ) : (
-        <div className="table-scroll">
-          <table className="record-table">
-            <thead>
-              <tr>
-                {COLUMNS.map((name) => (
-                  <th key={name} scope="col">
-                    {name}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-            <tbody>
-              {rows.map((reported) => (
-                <VerdictRow key={hexText(reported.eventId)} reported={reported} />
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <RecordTable columns={COLUMNS}>
+          {rows.map((reported) => (
+            <VerdictRow key={hexText(reported.eventId)} reported={reported} />
+          ))}
+        </RecordTable>
       )}
     </Panel>
   );
