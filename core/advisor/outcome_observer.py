@@ -39,7 +39,7 @@ BARRIERS = {
 _log = telemetry.logger("advisor.outcomes")
 
 
-class Bars(Protocol):
+class BarHistory(Protocol):
     """The recorded bars of all instruments."""
 
     async def opened_in(
@@ -66,7 +66,7 @@ class OutcomeObserver:
     def __init__(
         self,
         database: Database,
-        bars: Bars,
+        bars: BarHistory,
         times: OutcomeTimes,
         wake_relay: Callable[[], None],
         clock: Clock,

@@ -10,7 +10,7 @@ from core.advisor.facts import DecisionFacts
 from core.advisor.metrics import AdvisorMetrics
 from core.advisor.settings import DecisionRules
 from kit.base.clock import Clock
-from kit.base.database import Answer, Connection
+from kit.base.database import Connection, PendingRead
 from kit.events import event_log
 from kit.events.logged_events import LoggedEvent
 from kit.events.streams import EventStream
@@ -44,7 +44,7 @@ class SignalHandler:
         self._clock = clock
         self._made: list[event_pb2.Event] = []
         """For the next transaction, or the one that runs."""
-        self._stored: Answer[dict[bytes, event_pb2.Event]]
+        self._stored: PendingRead[dict[bytes, event_pb2.Event]]
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> None:
         """Collect the facts about each signal and decide, before the transaction."""

@@ -10,7 +10,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector import legacy_positions, position_updates, positions
 from core.inspector.first_events import first_event
-from core.inspector.legacy_positions import ADOPTED, LegacyPlace
+from core.inspector.legacy_positions import ADOPTED, LegacyKey
 from core.inspector.manual_requests import VenueFacts
 from core.inspector.position_updates import NOTHING
 from core.inspector.positions import Position
@@ -50,7 +50,7 @@ class Adoptions:
             raise ServiceUnavailable(text)
         ask = await self._venues.best_price(request.venue, request.symbol, is_buy=True)
         bid = await self._venues.best_price(request.venue, request.symbol, is_buy=False)
-        key = LegacyPlace(request.venue, request.account, request.symbol)
+        key = LegacyKey(request.venue, request.account, request.symbol)
         async with exclusive_transaction(self._database, self._lease) as connection:
             size = (await legacy_positions.sizes(connection)).get(key, ZERO)
             known = await positions.send_find_open(connection, ADOPTED, *key)

@@ -17,7 +17,7 @@ from core.inspector.transactions import exclusive_transaction
 from core.inspector.venue_processes import CallRefused, NoAnswer, VenueOrders
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.database import POSTGRESQL, Answer, Connection, Database, send
+from kit.base.database import POSTGRESQL, Connection, Database, PendingRead, send
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 
@@ -55,7 +55,7 @@ class EntryFence(NamedTuple):
         return f"{self.venue}/{self.account}"
 
 
-async def send_next_number(connection: Connection) -> Answer[int]:
+async def send_next_number(connection: Connection) -> PendingRead[int]:
     """Read the number for approvals of entries in this transaction."""
     return await send(connection, _NEXT, [], lambda rows: int(rows[0][0]))
 

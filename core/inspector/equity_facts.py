@@ -9,7 +9,7 @@ from venuemesh.ledger.v1 import postings_pb2
 from core.inspector import equity_marks
 from kit.accounting.amounts import plain, product
 from kit.accounting.money import ATOM
-from kit.base.database import Answer, Connection, send
+from kit.base.database import Connection, PendingRead, send
 from kit.risk.facts import Balance, DayProfit, Holding, ReferencePrice
 
 REALIZED = postings_pb2.ACCOUNT_CODE_REALIZED_PROFIT
@@ -57,7 +57,7 @@ def mark(price: FindPrice, venue: str, symbol: str) -> Decimal | None:
     return None if found is None else found.middle
 
 
-async def send_reads(connection: Connection, price: FindPrice) -> Answer[Mapping[str, Any]]:
+async def send_reads(connection: Connection, price: FindPrice) -> PendingRead[Mapping[str, Any]]:
     """Read fields of RiskFacts, by name, as the ledger has booked them."""
     holdings = await send(connection, _HOLDINGS, [], lambda rows: _holdings(rows, price))
     balances = await send(connection, _BALANCES, [OWNED, POSITION], _balances)

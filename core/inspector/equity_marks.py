@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from kit.accounting.amounts import add, subtract
-from kit.base.database import Answer, Connection, send
+from kit.base.database import Connection, PendingRead, send
 
 _LOAD = "SELECT scope, highest, profit, valuation FROM inspector_equity_marks ORDER BY scope"
 _KEEP = (
@@ -15,7 +15,7 @@ _KEEP = (
 _BEGIN_AGAIN = "UPDATE inspector_equity_marks SET highest = profit WHERE scope = %s"
 
 
-async def send_load(connection: Connection) -> Answer[Mapping[str, Decimal]]:
+async def send_load(connection: Connection) -> PendingRead[Mapping[str, Decimal]]:
     """Read the marks by the key of their scope."""
     return await send(
         connection, _LOAD, [], lambda rows: {scope: highest for scope, highest, _, _ in rows}

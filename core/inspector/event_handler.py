@@ -10,7 +10,7 @@ from core.inspector.position_opener import OpeningReads
 from core.inspector.submissions import RISK
 from core.inspector.transactions import send_hold
 from kit.base.clock import Clock
-from kit.base.database import Answer, Connection
+from kit.base.database import Connection, PendingRead
 from kit.events import event_log
 from kit.events.consumer import Consumption
 from kit.events.leases import Lease
@@ -26,7 +26,7 @@ class EventHandler:
         self._lease = lease
         self._decisions = decisions
         self._clock = clock
-        self._held: Answer[None]
+        self._held: PendingRead[None]
         self._reads: OpeningReads | None = None
         """For the first event of the transaction."""
         self.when_changed: Callable[[set[bytes]], None] = lambda position_ids: None

@@ -45,7 +45,7 @@ _KEEP = (
 _NONE = "0"
 
 
-class LegacyPlace(NamedTuple):
+class LegacyKey(NamedTuple):
     """Where something is held."""
 
     venue: str
@@ -60,31 +60,31 @@ class StoredLegacy(NamedTuple):
     since_time_ns: int
 
 
-async def adopted(connection: Connection) -> dict[LegacyPlace, tuple[Position, Decimal]]:
+async def adopted(connection: Connection) -> dict[LegacyKey, tuple[Position, Decimal]]:
     """The adopted positions, with what they hold."""
     found = {}
     for one in await positions.all_open(connection):
         if one.strategy == ADOPTED:
             held = positions.held(await positions.orders_of(connection, one))
-            found[LegacyPlace(one.venue, one.account, one.symbol)] = one, held
+            found[LegacyKey(one.venue, one.account, one.symbol)] = one, held
     return found
 
 
-async def sizes(connection: Connection) -> dict[LegacyPlace, Decimal]:
+async def sizes(connection: Connection) -> dict[LegacyKey, Decimal]:
     """What belongs to no strategy and is not adopted; without what is 0."""
-    found: dict[LegacyPlace, Decimal] = {}
+    found: dict[LegacyKey, Decimal] = {}
     for *place, atoms in await (await connection.execute(_HELD)).fetchall():
-        found[LegacyPlace(*place)] = product(atoms, ATOM)
+        found[LegacyKey(*place)] = product(atoms, ATOM)
     for key, (_, held) in (await adopted(connection)).items():
         found[key] = subtract(found.get(key, ZERO), held)
     return {key: size for key, size in found.items() if size}
 
 
-async def stored(connection: Connection) -> dict[LegacyPlace, StoredLegacy]:
+async def stored(connection: Connection) -> dict[LegacyKey, StoredLegacy]:
     """What was announced, by venue, account and symbol."""
     rows = await (await connection.execute(f"{_STORED} ORDER BY 1, 2, 3")).fetchall()
     return {
-        LegacyPlace(*place): StoredLegacy(Decimal(size), time_ns)
+        LegacyKey(*place): StoredLegacy(Decimal(size), time_ns)
         for *place, size, time_ns in rows
         if size != _NONE
     }
@@ -100,7 +100,7 @@ class LegacyPositions:
         self._lease = lease
         self._degraded_reasons = degraded_reasons
         self._clock = clock
-        self._before: Mapping[LegacyPlace, Decimal] | None = None
+        self._before: Mapping[LegacyKey, Decimal] | None = None
         self.after_commit: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
@@ -134,7 +134,7 @@ class LegacyPositions:
             self.after_commit()
 
     async def _change(
-        self, connection: Connection, key: LegacyPlace, size: Decimal, known: StoredLegacy | None
+        self, connection: Connection, key: LegacyKey, size: Decimal, known: StoredLegacy | None
     ) -> None:
         now_ns = self._clock.time_ns()
         position, held = (await adopted(connection)).get(key, (None, ZERO))
@@ -173,7 +173,7 @@ class LegacyPositions:
         await positions.request_close(connection, position, fraction, chain, chain)
 
 
-def _event(key: LegacyPlace, size: Decimal, now_ns: int) -> event_pb2.Event:
+def _event(key: LegacyKey, size: Decimal, now_ns: int) -> event_pb2.Event:
     instance = f"{key.venue}/{key.account}"
     # Nothing in the mesh is the cause: its time names it.
     event = first_event(instance, f"legacy {instance} {key.symbol} {now_ns}", now_ns)

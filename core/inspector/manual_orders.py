@@ -23,7 +23,7 @@ from core.inspector.verdicts import RiskState, blocked
 from kit.base.access.roles import Role
 from kit.base.access.tokens import Caller
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.database import Answer, Connection, Database, send
+from kit.base.database import Connection, Database, PendingRead, send
 from kit.base.errors import (
     ApprovalRejected,
     BadRequest,
@@ -72,9 +72,9 @@ class _Asked:
 class _Reads(NamedTuple):
     """What the verdict on a request needs. The transaction has sent the statements."""
 
-    fence: Answer[int]
+    fence: PendingRead[int]
     strategy: str
-    state: Answer[RiskState]
+    state: PendingRead[RiskState]
 
 
 class ManualOrders:
@@ -247,7 +247,7 @@ class ManualOrders:
 
     async def _send_state(
         self, connection: Connection, request: Request, facts: OrderFacts, strategy: str
-    ) -> Answer[RiskState]:
+    ) -> PendingRead[RiskState]:
         content = request.content
         place = PositionKey(content.venue, content.account, content.symbol, strategy)
         if manual_requests.reduction_checks(request, facts) is not None:
@@ -308,7 +308,9 @@ class ManualOrders:
             return await event_log.stored(connection, event_ids)
 
 
-async def _send_find(connection: Connection, name: str, digest: bytes) -> Answer[_Known | None]:
+async def _send_find(
+    connection: Connection, name: str, digest: bytes
+) -> PendingRead[_Known | None]:
     def read(rows: Sequence[Any]) -> _Known | None:
         if rows and bytes(rows[0][0]) != digest:
             text = f"the request id {name} belongs to another request"

@@ -7,7 +7,7 @@ from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2
 
 from core.inspector.first_events import first_event
-from kit.base.database import Answer, Connection, send
+from kit.base.database import Connection, PendingRead, send
 from kit.base.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def check(request: inspector_pb2.SetModeRequest) -> None:
 
 async def send_load(
     connection: Connection, scopes: list[str], world: str
-) -> Answer[dict[str, Mode]]:
+) -> PendingRead[dict[str, Mode]]:
     """Read the mode of each scope."""
     first = {scope: first_mode(scope, world) for scope in scopes}
     return await send(connection, _LOAD, [scopes], lambda rows: first | dict(rows))

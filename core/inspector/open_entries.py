@@ -10,7 +10,7 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 from core.inspector.positions import OrderRole
 from core.inspector.venue_processes import order_id
 from kit.accounting.amounts import plain
-from kit.base.database import Answer, Connection, send
+from kit.base.database import Connection, PendingRead, send
 from kit.events.subjects import event_group_id
 from kit.risk.facts import OpenOrder
 from kit.risk.order_checks import number
@@ -75,7 +75,7 @@ async def strategy_of(
 
 async def send_in_instrument(
     connection: Connection, venue: str, symbol: str, since_ns: int, without: OrderKey
-) -> Answer[tuple[OpenOrder, ...]]:
+) -> PendingRead[tuple[OpenOrder, ...]]:
     """Read the own orders that may still be filled, and the entries that were approved since a
     time, in all accounts of a venue."""
     arguments = {

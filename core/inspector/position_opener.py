@@ -20,7 +20,7 @@ from core.inspector.verdicts import (
     verdict_on_entry,
 )
 from kit.accounting.instruments import spot_base
-from kit.base.database import Answer, Connection
+from kit.base.database import Connection, PendingRead
 from kit.base.errors import ApprovalRejected
 from kit.events.event_ids import EVENT_ID_BYTES
 from kit.execution.request_ids import lifecycle_prefix, lifecycle_request_id
@@ -34,14 +34,14 @@ Instrument = types_pb2.Instrument | None
 class OpeningReads:
     """What the verdict on a decision needs. The transaction has sent the statements."""
 
-    begun: Answer[Position | None]
+    begun: PendingRead[Position | None]
     """The position of the lifecycle: it opens one."""
-    held: Answer[Position | None]
+    held: PendingRead[Position | None]
     """The open position of the strategy in the instrument."""
-    number: Answer[int]
+    number: PendingRead[int]
     """Of the lifecycle's next order."""
-    fence: Answer[int]
-    state: Answer[RiskState]
+    fence: PendingRead[int]
+    state: PendingRead[RiskState]
 
 
 class PositionOpener:

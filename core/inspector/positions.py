@@ -14,7 +14,7 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 from core.inspector.venue_processes import order_id
 from kit.accounting.amounts import ZERO, add, plain, subtract
 from kit.accounting.instruments import tradable_size
-from kit.base.database import Answer, Connection, send
+from kit.base.database import Connection, PendingRead, send
 from kit.execution.request_ids import ATTEMPT_MARK
 
 FILLED = orders_pb2.ORDER_STATE_FILLED
@@ -212,7 +212,7 @@ async def insert(connection: Connection, position: Position) -> None:
 
 async def send_find_open(
     connection: Connection, strategy: str, venue: str, account: str, symbol: str
-) -> Answer[Position | None]:
+) -> PendingRead[Position | None]:
     """Find the position of a strategy in an instrument, and lock it until the end of the
     transaction."""
     return await send(connection, _FIND_OPEN, [strategy, venue, account, symbol], _first)
@@ -223,7 +223,7 @@ async def lock(connection: Connection, position_id: bytes) -> Position | None:
     return await (await send_lock(connection, position_id))()
 
 
-async def send_lock(connection: Connection, position_id: bytes) -> Answer[Position | None]:
+async def send_lock(connection: Connection, position_id: bytes) -> PendingRead[Position | None]:
     """``lock`` without waiting."""
     return await send(connection, _LOCK, [position_id], _first)
 
@@ -386,7 +386,7 @@ async def orders_of(connection: Connection, position: Position) -> list[Strategy
     ]
 
 
-async def send_next_number(connection: Connection, prefix: str) -> Answer[int]:
+async def send_next_number(connection: Connection, prefix: str) -> PendingRead[int]:
     """Read the number of the next order of a lifecycle."""
     return await send(connection, _NUMBERS, [f"{prefix}-%"], lambda rows: int(rows[0][0]) + 1)
 

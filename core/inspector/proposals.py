@@ -10,7 +10,7 @@ from venuemesh.inspector.v1 import inspector_pb2, proposals_pb2
 from core.inspector.first_events import SOURCE
 from core.inspector.submissions import RISK
 from kit.base.access.tokens import Caller
-from kit.base.database import Answer, Connection, send
+from kit.base.database import Connection, PendingRead, send
 from kit.base.errors import (
     BadRequest,
     CallerLimited,
@@ -135,7 +135,7 @@ async def known(connection: Connection, request_id: str) -> Proposal:
 
 async def send_of_request(
     connection: Connection, request_id: str, digest: bytes
-) -> Answer[Proposal | None]:
+) -> PendingRead[Proposal | None]:
     """Read the proposal of a request. The answer raises RequestIdReused if the id is that of
     another request."""
 

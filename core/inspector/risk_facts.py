@@ -19,7 +19,7 @@ from kit.accounting import instruments
 from kit.accounting.amounts import ZERO, add, plain, product
 from kit.accounting.money import ATOM
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.database import Answer, Connection, Database, send
+from kit.base.database import Connection, Database, PendingRead, send
 from kit.marketdata.clients.best_prices import InstrumentKey
 from kit.risk.facts import LOSSES_SECONDS, DayProfit, Exposure, Losses, RiskFacts
 from kit.risk.limits import Need
@@ -115,7 +115,7 @@ class FactsRequest:
 
 async def send_reads(
     connection: Connection, request: FactsRequest, price: FindPrice
-) -> Answer[RiskFacts]:
+) -> PendingRead[RiskFacts]:
     """Read what an entry in an instrument is compared with."""
     position_key, instrument, now_ns = request.position_key, request.instrument, request.now_ns
     if instrument is None:
@@ -126,7 +126,7 @@ async def send_reads(
 
         return only_recent
     await _keep_terms(connection, instrument)
-    found: dict[str, Answer[Any]] = {}
+    found: dict[str, PendingRead[Any]] = {}
     if Need.LOSSES in request.needs and position_key.strategy:
         # All closings of a day are read for the newest losses, which takes milliseconds.
         found["losses"] = await _send_losses(connection, position_key.strategy, now_ns)
@@ -173,12 +173,12 @@ async def _send_of_mesh(
     price: FindPrice,
     now_ns: int,
     amended: OrderKey,
-) -> Answer[RiskFacts]:
+) -> PendingRead[RiskFacts]:
     day_ns = now_ns - now_ns % DAY_NS
     held = await send(connection, _HELD, [], list)
     opened = await send(connection, _OPEN, amended, list)
     since = {"codes": RESULTS, "since_ns": day_ns}
-    found: dict[str, Answer[Any]] = {
+    found: dict[str, PendingRead[Any]] = {
         "results": await send(connection, _RESULTS, since, _results),
         "recent": await submissions.send_recent_entries(connection, now_ns - MINUTE_NS),
     }
@@ -259,7 +259,7 @@ async def losses_of_all(connection: Connection, now_ns: int) -> dict[str, Losses
     return {strategy: await one() for strategy, one in found.items()}
 
 
-async def _send_losses(connection: Connection, strategy: str, now_ns: int) -> Answer[Losses]:
+async def _send_losses(connection: Connection, strategy: str, now_ns: int) -> PendingRead[Losses]:
     since_ns = now_ns - LOSSES_NS
     arguments = {"code": REALIZED, "strategy": strategy, "since_ns": since_ns}
     return await send(connection, _CLOSINGS, arguments, _losses)

@@ -10,7 +10,7 @@ from venuemesh.tradeflow.v1 import batches_pb2, orders_pb2, signed_pb2
 from core.inspector import exit_prices, open_entries, positions
 from core.inspector.first_events import SOURCE
 from core.inspector.verdicts import CheckedVerdict
-from kit.base.database import Answer, Connection, send
+from kit.base.database import Connection, PendingRead, send
 from kit.events.event_ids import event_id
 from kit.risk.facts import RecentEntries
 
@@ -145,7 +145,7 @@ async def decide(connection: Connection, submission: Submission, outcome: Outcom
 
 async def send_recent_entries(
     connection: Connection, since_ns: int
-) -> Answer[tuple[RecentEntries, ...]]:
+) -> PendingRead[tuple[RecentEntries, ...]]:
     """Read the numbers of entries approved since a time, by venue, account and strategy."""
     return await send(connection, _RECENT, [since_ns], _recent_entries)
 

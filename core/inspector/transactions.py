@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kit.base.database import Answer, Connection, Database
+from kit.base.database import Connection, Database, PendingRead
 from kit.events.leases import Lease
 
 # One at a time: each sees the commits of the others, and no row lock waits.
 _TURN = "SELECT pg_advisory_xact_lock(hashtext('venuemesh inspector'))"
 
 
-async def send_hold(connection: Connection, lease: Lease) -> Answer[None]:
+async def send_hold(connection: Connection, lease: Lease) -> PendingRead[None]:
     """Exclude all other changes of the state until this transaction ends, without waiting. The
     answer raises LeaseLost."""
     held = await lease.send_hold(connection)

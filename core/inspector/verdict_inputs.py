@@ -11,7 +11,7 @@ from core.inspector.open_entries import NO_ORDER, OrderKey
 from core.inspector.risk_facts import FactsRequest
 from core.inspector.verdicts import RiskState
 from kit.base.clock import Clock
-from kit.base.database import Answer, Connection
+from kit.base.database import Connection, PendingRead
 from kit.risk.policy import Policy
 from kit.risk.scopes import PositionKey
 
@@ -37,7 +37,7 @@ class VerdictInputs:
         position_key: PositionKey,
         instrument: types_pb2.Instrument | None,
         amended: OrderKey = NO_ORDER,
-    ) -> Answer[RiskState]:
+    ) -> PendingRead[RiskState]:
         """Read the state for the verdict on an entry. ``amended``: an order that it replaces."""
         state = await self.send_reduction_reads(connection, position_key)
         request = FactsRequest(
@@ -62,7 +62,7 @@ class VerdictInputs:
 
     async def send_reduction_reads(
         self, connection: Connection, position_key: PositionKey
-    ) -> Answer[RiskState]:
+    ) -> PendingRead[RiskState]:
         """``reduction_state`` without waiting."""
         scopes = modes.scopes_of(position_key.venue, position_key.account, position_key.strategy)
         found = await modes.send_load(connection, scopes, self.world)

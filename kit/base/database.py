@@ -55,7 +55,7 @@ LOGIN_REJECTED = (
 
 Connection: TypeAlias = schema.Connection
 Read = TypeVar("Read")
-Answer: TypeAlias = Callable[[], Awaitable[Read]]
+PendingRead: TypeAlias = Callable[[], Awaitable[Read]]
 """Returns what the server has answered to statements that were sent, each time the same."""
 
 
@@ -174,7 +174,7 @@ async def send(
     query: str,
     parameters: Sequence[Any] | Mapping[str, Any],
     read: Callable[[Sequence[Any]], Read],
-) -> Answer[Read]:
+) -> PendingRead[Read]:
     """Send a statement. In a pipelined transaction, only its answer is waited for. ``read``: makes
     the result of the rows."""
     cursor = await connection.execute(query, parameters)

@@ -6,7 +6,7 @@ from typing import Any
 
 from venuemesh.events.v1 import event_pb2
 
-from kit.base.database import HELD_MS_MAX, Answer, ConsumerPositionConflict, send
+from kit.base.database import HELD_MS_MAX, ConsumerPositionConflict, PendingRead, send
 from kit.base.schema import Connection as Connection
 from kit.events.logged_events import LoggedEvent as LoggedEvent
 from kit.events.logged_events import merged
@@ -129,7 +129,7 @@ async def stored(
 
 async def send_stored(
     connection: Connection, event_ids: Sequence[bytes]
-) -> Answer[dict[bytes, event_pb2.Event]]:
+) -> PendingRead[dict[bytes, event_pb2.Event]]:
     """``stored`` without waiting."""
     return await send(connection, _KNOWN, [list(event_ids)], _events_by_id)
 
@@ -165,7 +165,7 @@ async def read_each(
 
 async def send_read_each(
     connection: Connection, positions: Mapping[EventStream, int], limit: int
-) -> Answer[dict[EventStream, list[LoggedEvent]]]:
+) -> PendingRead[dict[EventStream, list[LoggedEvent]]]:
     """``read_each`` without waiting. The answer raises EventMissing."""
     arguments = [list(map(stream_name, positions)), list(positions.values()), limit]
     return await send(connection, _READ, arguments, lambda rows: _by_stream(rows, positions))
@@ -198,7 +198,7 @@ async def stream_states(
 
 async def send_stream_states(
     connection: Connection, streams: Iterable[EventStream]
-) -> Answer[dict[EventStream, StreamState]]:
+) -> PendingRead[dict[EventStream, StreamState]]:
     """``stream_states`` without waiting."""
     return await send(connection, _STATES, [list(map(stream_name, streams))], _states)
 
@@ -238,7 +238,7 @@ async def send_positions(
     consumer: str,
     positions: Mapping[EventStream, int],
     before: Mapping[EventStream, int],
-) -> Answer[None]:
+) -> PendingRead[None]:
     """``save_positions`` without waiting. The answer raises ConsumerPositionConflict."""
     names = [stream_name(stream) for stream in sorted(positions)]
     olds = [before.get(stream, 0) for stream in sorted(positions)]

@@ -6,7 +6,7 @@ has taken cannot commit any more, whatever it believes.
 """
 
 from kit.base.clock import Clock
-from kit.base.database import Answer, Connection, Database, send
+from kit.base.database import Connection, Database, PendingRead, send
 from kit.base.errors import StoreUnavailable
 from kit.events import event_log
 
@@ -89,7 +89,7 @@ class Lease:
         held = await self.send_hold(connection)
         await held()
 
-    async def send_hold(self, connection: Connection) -> Answer[None]:
+    async def send_hold(self, connection: Connection) -> PendingRead[None]:
         """``hold`` without waiting. Read the answer before anything but the transaction depends on
         the lease: it raises LeaseLost."""
         arguments = [event_log.HELD, self.name, self.epoch]

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from google.protobuf.message import Message
 from venuemesh.detector.v1 import detector_pb2, detector_pb2_grpc
 
 from kit.strategy.loader import LoadedStrategy, StrategyFileError, load_file
@@ -171,31 +172,29 @@ async def _run(stub: "Stub", chosen: argparse.Namespace) -> None:
         )
 
 
-async def _stop(stub: "Stub", chosen: argparse.Namespace) -> None:
-    request = detector_pb2.StopStrategyRequest(strategy=chosen.name)
-    answer = await stub.StopStrategy(request, timeout=CALL_SECONDS_MAX)
+def _report(chosen: argparse.Namespace, answer: Message, text: str) -> None:
     if chosen.json:
         print_json(answer)
     else:
-        console().print(f"{chosen.name} is stopped; a position that it has is kept")
+        console().print(text)
+
+
+async def _stop(stub: "Stub", chosen: argparse.Namespace) -> None:
+    request = detector_pb2.StopStrategyRequest(strategy=chosen.name)
+    answer = await stub.StopStrategy(request, timeout=CALL_SECONDS_MAX)
+    _report(chosen, answer, f"{chosen.name} is stopped; a position that it has is kept")
 
 
 async def _pause(stub: "Stub", chosen: argparse.Namespace) -> None:
     request = detector_pb2.PauseStrategyRequest(strategy=chosen.name)
     answer = await stub.PauseStrategy(request, timeout=CALL_SECONDS_MAX)
-    if chosen.json:
-        print_json(answer)
-    else:
-        console().print(f"{chosen.name} opens no position; it still closes the one that it has")
+    _report(chosen, answer, f"{chosen.name} opens no position; it still closes the one that it has")
 
 
 async def _resume(stub: "Stub", chosen: argparse.Namespace) -> None:
     request = detector_pb2.ResumeStrategyRequest(strategy=chosen.name)
     answer = await stub.ResumeStrategy(request, timeout=CALL_SECONDS_MAX)
-    if chosen.json:
-        print_json(answer)
-    else:
-        console().print(f"{chosen.name} may open positions")
+    _report(chosen, answer, f"{chosen.name} may open positions")
 
 
 async def _explain(stub: "Stub", chosen: argparse.Namespace) -> None:

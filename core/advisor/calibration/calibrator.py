@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from core.advisor.calibration.drift import AdaptiveWindow, MeanChange
-from core.advisor.calibration.fitting import Outcomes, fit_shift
+from core.advisor.calibration.fitting import OutcomeSeries, fit_shift
 from core.advisor.calibration.maps import CalibrationMap, IdentityMap, log_loss
 from core.advisor.calibration.online import OnlinePlattMap
-from core.advisor.calibration.selection import OUTCOMES_MIN, MapKind, Selection, select
+from core.advisor.calibration.selection import OUTCOMES_MIN, MapKind, MapSelection, select
 
 OWN_MAP_MIN = OUTCOMES_MIN[MapKind.PLATT]
 """Outcomes from which a regime has a map of its own."""
@@ -25,7 +25,7 @@ REGIMES_MAX = 256
 """Regimes with outcomes of their own. Outcomes of further ones count in the pool only."""
 
 
-class Outcome(NamedTuple):
+class CalibrationOutcome(NamedTuple):
     """The outcome of one decision."""
 
     regime: str
@@ -51,7 +51,7 @@ class RegimeMap(NamedTuple):
         return min(self.map.probability(conviction), self.conviction_max)
 
 
-class Observation(NamedTuple):
+class CalibrationChange(NamedTuple):
     """The effect of one outcome."""
 
     drift: MeanChange | None
@@ -69,10 +69,10 @@ class _Series:
     wins: list[bool] = field(default_factory=list)
     since_selection: int = 0
     has_drifted: bool = False
-    selection: Selection = field(default_factory=lambda: select(Outcomes([], [])))
+    selection: MapSelection = field(default_factory=lambda: select(OutcomeSeries([], [])))
 
-    def outcomes(self) -> Outcomes:
-        return Outcomes(self.convictions, self.wins)
+    def outcomes(self) -> OutcomeSeries:
+        return OutcomeSeries(self.convictions, self.wins)
 
     def add(self, conviction: float, is_won: bool) -> None:
         self.convictions.append(conviction)
@@ -130,7 +130,7 @@ class Calibrator:
             reasons.append(f"{known_in_all} outcomes in all regimes; {OWN_MAP_MIN} are needed")
         return RegimeMap(name, chosen, known, cap, "; ".join(reasons))
 
-    def observe(self, outcome: Outcome) -> Observation:
+    def observe(self, outcome: CalibrationOutcome) -> CalibrationChange:
         """Learn from the next outcome."""
         regime, conviction, is_won = outcome
         if regime not in self._regimes and len(self._regimes) < REGIMES_MAX:
@@ -144,4 +144,4 @@ class Calibrator:
             series.add(conviction, is_won)
         self._pool.watch(log_loss(self._pool.selection.map.probability(conviction), is_won))
         self._pool.add(conviction, is_won)
-        return Observation(drift, self.map_of(regime))
+        return CalibrationChange(drift, self.map_of(regime))

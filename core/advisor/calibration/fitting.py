@@ -23,18 +23,18 @@ CURVATURE_MIN = 1e-9
 Floats = NDArray[np.float64]
 
 
-class Outcomes(NamedTuple):
+class OutcomeSeries(NamedTuple):
     """Outcomes of decisions, in the order in which they became known."""
 
     convictions: Sequence[float]
     wins: Sequence[bool]
 
-    def before(self, end: int) -> "Outcomes":
+    def before(self, end: int) -> "OutcomeSeries":
         """The first ``end`` outcomes, which were known before the others."""
-        return Outcomes(self.convictions[:end], self.wins[:end])
+        return OutcomeSeries(self.convictions[:end], self.wins[:end])
 
 
-def fit_platt(outcomes: Outcomes) -> PlattMap:
+def fit_platt(outcomes: OutcomeSeries) -> PlattMap:
     """The line of least log-loss, by Newton's method. Targets are smoothed as by Platt (1999): with
     w wins and l losses, a win counts as (w + 1) / (w + 2), a loss as 1 / (l + 2).
 
@@ -80,7 +80,7 @@ def _loss(slope: float, intercept: float, odds: Floats, targets: Floats) -> floa
     return float((np.logaddexp(0, lines) - targets * lines).sum())
 
 
-def fit_isotonic(outcomes: Outcomes) -> IsotonicMap:
+def fit_isotonic(outcomes: OutcomeSeries) -> IsotonicMap:
     """The rising map of least squared error, by pool adjacent violators."""
     points, places = np.unique(np.asarray(outcomes.convictions), return_inverse=True)
     counts = np.bincount(places).tolist()
@@ -102,7 +102,7 @@ def fit_isotonic(outcomes: Outcomes) -> IsotonicMap:
 
 
 def fit_shift(
-    pooled: CalibrationMap, outcomes: Outcomes, outcomes_of_half_weight: int
+    pooled: CalibrationMap, outcomes: OutcomeSeries, outcomes_of_half_weight: int
 ) -> ShiftedMap:
     """The pooled map, drawn towards the base rate of these outcomes: its log-odds move by a part of
     the difference between the log-odds of the base rate and of the mean that the map predicts. With

@@ -5,7 +5,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
-from core.advisor.calibration.fitting import Outcomes, fit_isotonic, fit_platt
+from core.advisor.calibration.fitting import OutcomeSeries, fit_isotonic, fit_platt
 from core.advisor.calibration.maps import CalibrationMap, IdentityMap, log_loss
 from core.advisor.calibration.online import OnlinePlattMap
 
@@ -33,7 +33,7 @@ OUTCOMES_MIN = {
 """Outcomes from which a kind may be chosen."""
 
 
-class Selection(NamedTuple):
+class MapSelection(NamedTuple):
     """The chosen map, fitted to all outcomes."""
 
     kind: MapKind
@@ -42,22 +42,22 @@ class Selection(NamedTuple):
     """Mean held-out loss of each kind that may be chosen, in nats. Empty if there is no choice."""
 
 
-def select(outcomes: Outcomes) -> Selection:
+def select(outcomes: OutcomeSeries) -> MapSelection:
     """The kind of least held-out log-loss."""
     count = len(outcomes.wins)
     kinds = [kind for kind in MapKind if count >= OUTCOMES_MIN[kind]]
     if kinds == [MapKind.IDENTITY]:
-        return Selection(MapKind.IDENTITY, IdentityMap(), {})
+        return MapSelection(MapKind.IDENTITY, IdentityMap(), {})
     won = outcomes.wins[_borders(count)[0] :]
     losses = {}
     for kind in kinds:
         predicted = held_out_probabilities(kind, outcomes)
         losses[kind] = sum(map(log_loss, predicted, won)) / len(won)
     chosen = min(kinds, key=losses.__getitem__)
-    return Selection(chosen, fit(chosen, outcomes), losses)
+    return MapSelection(chosen, fit(chosen, outcomes), losses)
 
 
-def fit(kind: MapKind, outcomes: Outcomes) -> CalibrationMap:
+def fit(kind: MapKind, outcomes: OutcomeSeries) -> CalibrationMap:
     """The map of a kind, fitted to the outcomes."""
     match kind:
         case MapKind.IDENTITY:
@@ -71,7 +71,7 @@ def fit(kind: MapKind, outcomes: Outcomes) -> CalibrationMap:
             return last
 
 
-def held_out_probabilities(kind: MapKind, outcomes: Outcomes) -> list[float]:
+def held_out_probabilities(kind: MapKind, outcomes: OutcomeSeries) -> list[float]:
     """The probability of each outcome after the first third, by a map fitted to earlier outcomes
     only: those before its block, or for online Platt scaling all before it."""
     borders = _borders(len(outcomes.wins))
@@ -90,7 +90,7 @@ def _borders(count: int) -> list[int]:
     return [first + (count - first) * block // BLOCKS for block in range(BLOCKS + 1)]
 
 
-def _online(outcomes: Outcomes) -> Iterator[OnlinePlattMap]:
+def _online(outcomes: OutcomeSeries) -> Iterator[OnlinePlattMap]:
     """The map before the first outcome and after each."""
     current = OnlinePlattMap()
     yield current

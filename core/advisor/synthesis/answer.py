@@ -40,7 +40,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unit: Name
 
 
-class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ModelAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a model advises."""
 
     symbol: Name
@@ -62,13 +62,13 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def schema() -> dict[str, Any]:
     """JSON Schema of an answer, for ``response_format``: an object at the root, without
     patterns."""
-    found = msgspec.json.schema(Answer)
+    found = msgspec.json.schema(ModelAnswer)
     definitions: dict[str, Any] = found["$defs"]
-    root: dict[str, Any] = definitions.pop(Answer.__name__)
+    root: dict[str, Any] = definitions.pop(ModelAnswer.__name__)
     return {**root, "$defs": definitions}
 
 
-def read(raw: bytes) -> Answer:
+def read(raw: bytes) -> ModelAnswer:
     """The answer. Raises InvalidAnswer: too long, not UTF-8, not JSON, not of the schema."""
     if len(raw) > ANSWER_BYTES_MAX:
         raise InvalidAnswer(f"it has {len(raw)} bytes; at most {ANSWER_BYTES_MAX} are read")
@@ -79,7 +79,7 @@ def read(raw: bytes) -> Answer:
             parse_float=_no_number,
             parse_constant=_no_number,
         )
-        return msgspec.convert(found, Answer)
+        return msgspec.convert(found, ModelAnswer)
     except RecursionError:
         raise InvalidAnswer("it is nested too deeply") from None
     except ValueError as error:

@@ -2,7 +2,7 @@
 
 from core.advisor.synthesis.chat_client import ModelEndpoint
 from core.advisor.synthesis.completion import Completion
-from core.advisor.synthesis.prompt import Prompt
+from core.advisor.synthesis.prompt import ModelPrompt
 
 
 class AnswerCache:
@@ -12,14 +12,14 @@ class AnswerCache:
         self._answers_max = answers_max
         self._answers: dict[tuple[bytes, str, str], Completion] = {}
 
-    def find(self, endpoint: ModelEndpoint, prompt: Prompt) -> Completion | None:
+    def find(self, endpoint: ModelEndpoint, prompt: ModelPrompt) -> Completion | None:
         return self._answers.get(_key(endpoint, prompt))
 
-    def put(self, endpoint: ModelEndpoint, prompt: Prompt, answer: Completion) -> None:
+    def put(self, endpoint: ModelEndpoint, prompt: ModelPrompt, answer: Completion) -> None:
         self._answers[_key(endpoint, prompt)] = answer
         if len(self._answers) > self._answers_max:
             del self._answers[next(iter(self._answers))]
 
 
-def _key(endpoint: ModelEndpoint, prompt: Prompt) -> tuple[bytes, str, str]:
+def _key(endpoint: ModelEndpoint, prompt: ModelPrompt) -> tuple[bytes, str, str]:
     return prompt.hash, endpoint.model, endpoint.url

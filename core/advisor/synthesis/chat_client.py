@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from core.advisor.synthesis.completion import ChatFailed, Completion, Fault, read
-from core.advisor.synthesis.prompt import SCHEMA, Prompt
+from core.advisor.synthesis.completion import ChatFailed, Completion, ModelFault, read
+from core.advisor.synthesis.prompt import SCHEMA, ModelPrompt
 from kit.base.outside_text import cleaned
 from kit.base.secret_files import read_secret
 
@@ -46,23 +46,23 @@ class ChatClient:
         self._url = endpoint.url.rstrip("/") + "/chat/completions"
         self._session: aiohttp.ClientSession | None = None
 
-    async def ask(self, prompt: Prompt) -> Completion:
+    async def ask(self, prompt: ModelPrompt) -> Completion:
         """Raises ChatFailed, also if the answer is not complete in time."""
         key = self._key()
         try:
             return read(await self._post(prompt, key))
         except TimeoutError:
             most = self.endpoint.answer_seconds_max
-            raise ChatFailed(Fault.TIMED_OUT, f"no answer in {most:g} s") from None
+            raise ChatFailed(ModelFault.TIMED_OUT, f"no answer in {most:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             detail = f"{type(error).__name__}: {error}"
-            raise ChatFailed(Fault.FAILED, _shown(detail, key)) from None
+            raise ChatFailed(ModelFault.FAILED, _shown(detail, key)) from None
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
-    async def _post(self, prompt: Prompt, key: str) -> bytes:
+    async def _post(self, prompt: ModelPrompt, key: str) -> bytes:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX)
             self._session = aiohttp.ClientSession(connector=connector)
@@ -89,7 +89,7 @@ class ChatClient:
             if response.status != HTTP_OK:
                 text = body[:1_000].decode(errors="replace")
                 detail = f"HTTP status {response.status}: {text}"
-                raise ChatFailed(Fault.FAILED, _shown(detail, key))
+                raise ChatFailed(ModelFault.FAILED, _shown(detail, key))
             return body
 
     def _key(self) -> str:
@@ -99,7 +99,7 @@ class ChatClient:
             return read_secret(self.endpoint.api_key_file)
         except OSError as error:
             detail = f"the key cannot be read: {error.strerror or error}"
-            raise ChatFailed(Fault.FAILED, detail) from None
+            raise ChatFailed(ModelFault.FAILED, detail) from None
 
 
 async def _bounded(content: aiohttp.StreamReader) -> bytes:
@@ -108,7 +108,7 @@ async def _bounded(content: aiohttp.StreamReader) -> bytes:
     async for chunk in content.iter_chunked(CHUNK_BYTES):
         found += chunk
         if len(found) > BODY_BYTES_MAX:
-            raise ChatFailed(Fault.INVALID, f"more than {BODY_BYTES_MAX} bytes")
+            raise ChatFailed(ModelFault.INVALID, f"more than {BODY_BYTES_MAX} bytes")
     return bytes(found)
 
 

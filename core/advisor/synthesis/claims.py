@@ -9,7 +9,7 @@ import re
 from decimal import Decimal
 
 from core.advisor.amounts import amount_of, shown
-from core.advisor.synthesis.answer import Answer, Hallucination
+from core.advisor.synthesis.answer import Hallucination, ModelAnswer
 from core.advisor.synthesis.model_context import ModelContext
 from core.advisor.synthesis.stray_words import reject_stray_words
 from kit.accounting.amounts import product, subtract
@@ -57,7 +57,7 @@ OF_THE_BAR = "(?=(?:bar|bars|candle|candles|chart|interval|timeframe)\\b)"
 ABBREVIATIONS = frozenset({"e.g", "i.e"})
 
 
-def check(answer: Answer, context: ModelContext) -> None:
+def check(answer: ModelAnswer, context: ModelContext) -> None:
     """Raises Hallucination at the first claim that is not so."""
     for what, said, known in (
         ("symbol", answer.symbol, context.symbol),

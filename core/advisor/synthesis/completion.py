@@ -9,7 +9,7 @@ STOPPED_AT_LENGTH = "length"
 FILTERED = "content_filter"
 
 
-class Fault(Enum):
+class ModelFault(Enum):
     """Why a request has no answer that could be read."""
 
     TIMED_OUT = "timed_out"
@@ -25,7 +25,7 @@ class Fault(Enum):
 class ChatFailed(Exception):
     """A request without an answer."""
 
-    def __init__(self, fault: Fault, detail: str) -> None:
+    def __init__(self, fault: ModelFault, detail: str) -> None:
         super().__init__(detail)
         self.fault = fault
 
@@ -67,20 +67,20 @@ def read(body: bytes) -> Completion:
     try:
         found = msgspec.json.decode(body, type=_Body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ChatFailed(Fault.INVALID, f"not a chat completion: {error}"[:200]) from None
+        raise ChatFailed(ModelFault.INVALID, f"not a chat completion: {error}"[:200]) from None
     if len(found.choices) != 1:
-        raise ChatFailed(Fault.INVALID, f"{len(found.choices)} choices, not 1")
+        raise ChatFailed(ModelFault.INVALID, f"{len(found.choices)} choices, not 1")
     (choice,) = found.choices
     message = choice.message
     if choice.finish_reason == STOPPED_AT_LENGTH:
-        raise ChatFailed(Fault.TRUNCATED, "the most tokens of an answer were reached")
+        raise ChatFailed(ModelFault.TRUNCATED, "the most tokens of an answer were reached")
     if message.refusal or choice.finish_reason == FILTERED:
         detail = message.refusal or "the server has filtered the answer"
-        raise ChatFailed(Fault.REFUSED, detail[:200])
+        raise ChatFailed(ModelFault.REFUSED, detail[:200])
     if message.tool_calls:
-        raise ChatFailed(Fault.INVALID, "it calls a tool, and none is offered")
+        raise ChatFailed(ModelFault.INVALID, "it calls a tool, and none is offered")
     if not message.content:
-        raise ChatFailed(Fault.INVALID, "the answer is empty")
+        raise ChatFailed(ModelFault.INVALID, "the answer is empty")
     usage = found.usage or _Usage()
     return Completion(
         message.content.encode(errors="replace"),

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from core.advisor.synthesis.answer import Answer
+from core.advisor.synthesis.answer import ModelAnswer
 from kit.accounting.amounts import quotient
 
 BIAS_FACTORS = {"supports": 1.0, "neutral": 0.75, "opposes": 0.25}
@@ -11,19 +11,19 @@ BIAS_FACTORS = {"supports": 1.0, "neutral": 0.75, "opposes": 0.25}
 WHOLE, HUNDRED = Decimal(1), Decimal(100)
 
 
-class Advice(NamedTuple):
+class ModelAdvice(NamedTuple):
     """The conviction, and the part of the size by the rules: from 0 to 1."""
 
     conviction: float
     size_fraction: Decimal
 
 
-def with_answer(answer: Answer, conviction: float) -> Advice:
+def with_answer(answer: ModelAnswer, conviction: float) -> ModelAdvice:
     """The advice of a checked answer."""
     fraction = quotient(Decimal(answer.size_percent), HUNDRED)
-    return Advice(conviction * BIAS_FACTORS[answer.bias], min(fraction, WHOLE))
+    return ModelAdvice(conviction * BIAS_FACTORS[answer.bias], min(fraction, WHOLE))
 
 
-def without_answer(conviction: float, conviction_max: float) -> Advice:
+def without_answer(conviction: float, conviction_max: float) -> ModelAdvice:
     """The advice when the model gives no usable answer: the rules decide, less sure."""
-    return Advice(min(conviction, conviction_max), WHOLE)
+    return ModelAdvice(min(conviction, conviction_max), WHOLE)

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from core.advisor.synthesis.completion import ChatFailed, Completion
-from core.advisor.synthesis.prompt import Prompt
+from core.advisor.synthesis.prompt import ModelPrompt
 
 
-class AsksModel(Protocol):
+class ModelClient(Protocol):
     """Asks one model."""
 
-    async def ask(self, prompt: Prompt) -> Completion:
+    async def ask(self, prompt: ModelPrompt) -> Completion:
         """Raises ChatFailed."""
 
 
-class Switch(NamedTuple):
+class ModelSwitch(NamedTuple):
     """From one model to another, by their places in the list."""
 
     previous: int
@@ -27,13 +27,13 @@ class ModelRotation:
     After the last model the first one is asked again: it may work by then.
     """
 
-    def __init__(self, models: Sequence[AsksModel], faults_max: int) -> None:
+    def __init__(self, models: Sequence[ModelClient], faults_max: int) -> None:
         self._models = models
         self._faults_max = faults_max
         self._faults = 0
         self.current = 0
 
-    async def ask(self, prompt: Prompt) -> tuple[int, Completion | ChatFailed]:
+    async def ask(self, prompt: ModelPrompt) -> tuple[int, Completion | ChatFailed]:
         """The place of the model that was asked, and its answer or fault."""
         asked = self.current
         try:
@@ -41,7 +41,7 @@ class ModelRotation:
         except ChatFailed as error:
             return asked, error
 
-    def count(self, asked: int, is_usable: bool) -> Switch | None:
+    def count(self, asked: int, is_usable: bool) -> ModelSwitch | None:
         """Count an answer, once it has been checked. Returns the switch that it causes.
 
         Answers of a model that is not the current one any more do not count.
@@ -53,4 +53,4 @@ class ModelRotation:
             return None
         self._faults = 0
         self.current = (asked + 1) % len(self._models)
-        return Switch(asked, self.current)
+        return ModelSwitch(asked, self.current)

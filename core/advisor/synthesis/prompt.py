@@ -26,7 +26,7 @@ SCHEMA = schema()
 SCHEMA_HASH = hashlib.sha256(msgspec.json.encode(SCHEMA, order="sorted")).digest()
 
 
-class Prompt(NamedTuple):
+class ModelPrompt(NamedTuple):
     """The messages of a request."""
 
     system: str
@@ -38,7 +38,7 @@ class Prompt(NamedTuple):
         return hashlib.sha256(msgspec.json.encode([self.system, self.user])).digest()
 
 
-def prompt_of(context: ModelContext) -> Prompt:
+def prompt_of(context: ModelContext) -> ModelPrompt:
     facts: list[dict[str, str]] = [
         {"fact_id": fact_id, "value": known.shown, "unit": known.unit}
         for fact_id, known in context.values.items()
@@ -52,4 +52,4 @@ def prompt_of(context: ModelContext) -> Prompt:
         "facts": facts,
         "outside_text": dict(context.outside_text),
     }
-    return Prompt(SYSTEM, msgspec.json.encode(request).decode())
+    return ModelPrompt(SYSTEM, msgspec.json.encode(request).decode())

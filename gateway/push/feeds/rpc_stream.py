@@ -15,7 +15,7 @@ Response = TypeVar("Response")
 ResponseOut = TypeVar("ResponseOut", covariant=True)
 
 
-class Call(Protocol[ResponseOut]):
+class StreamCall(Protocol[ResponseOut]):
     """A stream of responses."""
 
     def __aiter__(self) -> AsyncIterator[ResponseOut]: ...
@@ -25,7 +25,9 @@ class Call(Protocol[ResponseOut]):
 
 @asynccontextmanager
 async def rpc_stream(
-    channels: ServiceChannels, service: str, call: Callable[[grpc.aio.Channel], Call[Response]]
+    channels: ServiceChannels,
+    service: str,
+    call: Callable[[grpc.aio.Channel], StreamCall[Response]],
 ) -> AsyncGenerator[AsyncIterator[Response], None]:
     """The responses of a call at a process of a service, until the context ends. Raises
     UnknownService."""

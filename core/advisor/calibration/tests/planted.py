@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from core.advisor.calibration.fitting import Outcomes
+from core.advisor.calibration.fitting import OutcomeSeries
 from core.advisor.calibration.maps import CalibrationMap, log_odds, logistic
 
 Truth = Callable[[float], float]
@@ -26,12 +26,12 @@ FAMILIES: dict[str, Truth] = {
 }
 
 
-def planted(truth: Truth, count: int, seed: int) -> Outcomes:
+def planted(truth: Truth, count: int, seed: int) -> OutcomeSeries:
     random = np.random.default_rng(seed)
     convictions = random.uniform(0, 1, count).tolist()
     chances = random.uniform(0, 1, count).tolist()
     wins = [chance < truth(one) for chance, one in zip(chances, convictions, strict=True)]
-    return Outcomes(convictions, wins)
+    return OutcomeSeries(convictions, wins)
 
 
 def expected_loss(found: CalibrationMap, truth: Truth) -> float:
@@ -44,8 +44,8 @@ def expected_loss(found: CalibrationMap, truth: Truth) -> float:
     return total / len(GRID)
 
 
-def joined(*parts: Outcomes) -> Outcomes:
-    return Outcomes(
+def joined(*parts: OutcomeSeries) -> OutcomeSeries:
+    return OutcomeSeries(
         [one for part in parts for one in part.convictions],
         [one for part in parts for one in part.wins],
     )

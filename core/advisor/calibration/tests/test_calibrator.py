@@ -5,8 +5,8 @@ import pytest
 from core.advisor.calibration.calibrator import (
     DRIFT_CONVICTION_MAX,
     REGIMES_MAX,
+    CalibrationOutcome,
     Calibrator,
-    Outcome,
 )
 from core.advisor.calibration.maps import IdentityMap
 from core.advisor.calibration.tests.planted import GRID, expected_loss, line, planted
@@ -16,7 +16,7 @@ TOO_HIGH, TOO_LOW = line(1.0, -0.7), line(1.0, 0.7)
 
 def observe(calibrator, regime, outcomes):
     return [
-        calibrator.observe(Outcome(regime, conviction, won))
+        calibrator.observe(CalibrationOutcome(regime, conviction, won))
         for conviction, won in zip(*outcomes, strict=True)
     ]
 
@@ -78,7 +78,7 @@ def test_a_drift_lowers_the_cap_until_a_map_rests_on_outcomes_after_it():
 def test_the_future_changes_no_map():
     outcomes = planted(TOO_HIGH, 420, 3)
     rows = [
-        Outcome("calm" if number % 3 else "wild", *row)
+        CalibrationOutcome("calm" if number % 3 else "wild", *row)
         for number, row in enumerate(zip(*outcomes, strict=True))
     ]
     whole = Calibrator()
@@ -91,6 +91,6 @@ def test_the_future_changes_no_map():
 def test_the_number_of_regimes_and_outcomes_is_bounded():
     calibrator = Calibrator()
     for number in range(REGIMES_MAX + 2):
-        calibrator.observe(Outcome(f"regime {number}", 0.5, True))
+        calibrator.observe(CalibrationOutcome(f"regime {number}", 0.5, True))
     assert calibrator.map_of(f"regime {REGIMES_MAX - 1}").outcomes == 1
     assert calibrator.map_of(f"regime {REGIMES_MAX}").outcomes == 0

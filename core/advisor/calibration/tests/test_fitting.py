@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.advisor.calibration.fitting import Outcomes, fit_isotonic, fit_platt, fit_shift
+from core.advisor.calibration.fitting import OutcomeSeries, fit_isotonic, fit_platt, fit_shift
 from core.advisor.calibration.maps import IdentityMap, PlattMap
 from core.advisor.calibration.online import OnlinePlattMap
 from core.advisor.calibration.selection import MapKind, fit
@@ -20,13 +20,13 @@ FIGURES = json.loads(Path(__file__).with_name("sklearn_figures.json").read_text(
 
 a_share = st.floats(0, 1) | st.sampled_from([0.0, 0.25, 0.5, 1.0])
 some_outcomes = st.lists(st.tuples(a_share, st.booleans()), min_size=1, max_size=60).map(
-    lambda rows: Outcomes([row[0] for row in rows], [row[1] for row in rows])
+    lambda rows: OutcomeSeries([row[0] for row in rows], [row[1] for row in rows])
 )
 
 
 @pytest.mark.parametrize("figures", FIGURES["cases"], ids=lambda one: one["name"])
 def test_maps_are_those_of_scikit_learn(figures):
-    outcomes = Outcomes(figures["convictions"], [bool(won) for won in figures["wins"]])
+    outcomes = OutcomeSeries(figures["convictions"], [bool(won) for won in figures["wins"]])
     platt, isotonic = fit_platt(outcomes), fit_isotonic(outcomes)
     for conviction, sigmoid, rising in zip(
         figures["asked"], figures["sigmoid"], figures["isotonic"], strict=True
@@ -93,16 +93,18 @@ def test_a_line_that_would_fall_is_the_base_rate():
 
 @pytest.mark.parametrize("is_won", [True, False])
 def test_equal_convictions_give_the_smoothed_base_rate(is_won):
-    found = fit_platt(Outcomes([0.5] * 10, [is_won] * 10))
+    found = fit_platt(OutcomeSeries([0.5] * 10, [is_won] * 10))
     assert found.probability(0.5) == pytest.approx(11 / 12 if is_won else 1 / 12)
 
 
 def test_the_pooled_map_moves_half_the_way_with_the_outcomes_of_half_weight():
-    outcomes = Outcomes([0.5] * 100, [True] * 75 + [False] * 25)
+    outcomes = OutcomeSeries([0.5] * 100, [True] * 75 + [False] * 25)
     shifted = fit_shift(IdentityMap(), outcomes, 100)
     # Half of the log-odds of (75 + 1) / (100 + 2).
     assert shifted.probability(0.5) == pytest.approx(1 / (1 + (26 / 76) ** 0.5))
-    assert fit_shift(IdentityMap(), Outcomes([], []), 100).probability(0.3) == pytest.approx(0.3)
+    assert fit_shift(IdentityMap(), OutcomeSeries([], []), 100).probability(0.3) == pytest.approx(
+        0.3
+    )
 
 
 def test_online_scaling_follows_a_drift_within_500_outcomes():

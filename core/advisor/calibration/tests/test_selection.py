@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.advisor.calibration.fitting import Outcomes
+from core.advisor.calibration.fitting import OutcomeSeries
 from core.advisor.calibration.maps import IdentityMap
 from core.advisor.calibration.selection import (
     OUTCOMES_MIN,
@@ -62,8 +62,8 @@ def test_no_probability_depends_on_its_own_outcome_or_a_later_one(kind):
     assert len(probabilities) == 200
     for place in (100, 101, 132, 133, 134, 166, 299):
         other = [won ^ (number >= place) for number, won in enumerate(outcomes.wins)]
-        changed = held_out_probabilities(kind, Outcomes(outcomes.convictions, other))
+        changed = held_out_probabilities(kind, OutcomeSeries(outcomes.convictions, other))
         assert changed[: place - 100 + 1] == probabilities[: place - 100 + 1]
     earlier = [not outcomes.wins[0], *outcomes.wins[1:]]
-    changed = held_out_probabilities(kind, Outcomes(outcomes.convictions, earlier))
+    changed = held_out_probabilities(kind, OutcomeSeries(outcomes.convictions, earlier))
     assert (changed == probabilities) == (kind == MapKind.IDENTITY)

@@ -8,11 +8,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from core.advisor.synthesis.chat_client import BODY_BYTES_MAX, ChatClient, ModelEndpoint
-from core.advisor.synthesis.completion import ChatFailed, Fault
-from core.advisor.synthesis.prompt import SCHEMA, Prompt
+from core.advisor.synthesis.completion import ChatFailed, ModelFault
+from core.advisor.synthesis.prompt import SCHEMA, ModelPrompt
 from core.advisor.synthesis.tests.chat_server import ChatServer, completion
 
-PROMPT = Prompt("the rules", "the facts")
+PROMPT = ModelPrompt("the rules", "the facts")
 KEY = "sk-very-secret"
 PATIENT_S, SHORT_S = 60.0, 0.3
 IN_FLIGHT = 50
@@ -62,29 +62,33 @@ async def test_a_model_is_asked_for_an_answer_of_the_schema(server, ask):
 @pytest.mark.parametrize(
     ("behaviour", "fault", "detail"),
     [
-        (lambda server: server.never, Fault.TIMED_OUT, "no answer in 0.3 s"),
-        (lambda server: server.drips, Fault.TIMED_OUT, "no answer in 0.3 s"),
-        (lambda server: server.disconnects, Fault.FAILED, "Disconnected"),
-        (lambda server: server.sends("broken", 500), Fault.FAILED, "status 500: broken"),
-        (lambda server: server.sends("moved", 302), Fault.FAILED, "status 302"),
-        (lambda server: server.sends("no such model", 404), Fault.FAILED, "no such model"),
-        (lambda server: server.sends(f"bad key {KEY}", 401), Fault.FAILED, "bad key …"),
-        (lambda server: server.says('{"bias": ', "length"), Fault.TRUNCATED, "most tokens"),
-        (lambda server: server.says(None, refusal="I cannot"), Fault.REFUSED, "I cannot"),
-        (lambda server: server.says("", "content_filter"), Fault.REFUSED, "filtered"),
-        (lambda server: server.says(None), Fault.INVALID, "empty"),
-        (lambda server: server.says(None, tool_calls=[{"id": "1"}]), Fault.INVALID, "a tool"),
-        (lambda server: server.sends("<html>"), Fault.INVALID, "not a chat completion"),
-        (lambda server: server.sends('{"choices": [{"mess'), Fault.INVALID, "truncated"),
-        (lambda server: server.sends({"choices": []}), Fault.INVALID, "0 choices"),
-        (lambda server: server.sends("[" * 5_000), Fault.INVALID, "not a chat completion"),
-        (lambda server: server.says("x" * 1_000_000), Fault.INVALID, f"{BODY_BYTES_MAX} bytes"),
+        (lambda server: server.never, ModelFault.TIMED_OUT, "no answer in 0.3 s"),
+        (lambda server: server.drips, ModelFault.TIMED_OUT, "no answer in 0.3 s"),
+        (lambda server: server.disconnects, ModelFault.FAILED, "Disconnected"),
+        (lambda server: server.sends("broken", 500), ModelFault.FAILED, "status 500: broken"),
+        (lambda server: server.sends("moved", 302), ModelFault.FAILED, "status 302"),
+        (lambda server: server.sends("no such model", 404), ModelFault.FAILED, "no such model"),
+        (lambda server: server.sends(f"bad key {KEY}", 401), ModelFault.FAILED, "bad key …"),
+        (lambda server: server.says('{"bias": ', "length"), ModelFault.TRUNCATED, "most tokens"),
+        (lambda server: server.says(None, refusal="I cannot"), ModelFault.REFUSED, "I cannot"),
+        (lambda server: server.says("", "content_filter"), ModelFault.REFUSED, "filtered"),
+        (lambda server: server.says(None), ModelFault.INVALID, "empty"),
+        (lambda server: server.says(None, tool_calls=[{"id": "1"}]), ModelFault.INVALID, "a tool"),
+        (lambda server: server.sends("<html>"), ModelFault.INVALID, "not a chat completion"),
+        (lambda server: server.sends('{"choices": [{"mess'), ModelFault.INVALID, "truncated"),
+        (lambda server: server.sends({"choices": []}), ModelFault.INVALID, "0 choices"),
+        (lambda server: server.sends("[" * 5_000), ModelFault.INVALID, "not a chat completion"),
+        (
+            lambda server: server.says("x" * 1_000_000),
+            ModelFault.INVALID,
+            f"{BODY_BYTES_MAX} bytes",
+        ),
     ],
 )
 async def test_a_fault_of_the_server_is_named(server, ask, behaviour, fault, detail):
     server.behave = behaviour(server)
     with pytest.raises(ChatFailed) as raised:
-        await ask(SHORT_S if fault is Fault.TIMED_OUT else PATIENT_S)
+        await ask(SHORT_S if fault is ModelFault.TIMED_OUT else PATIENT_S)
     assert raised.value.fault is fault
     assert detail in str(raised.value)
     assert KEY not in str(raised.value)
@@ -95,7 +99,7 @@ async def test_a_server_that_is_not_there_and_a_key_that_is_not_there(server, as
     for changes in ({"url": "http://127.0.0.1:1/v1"}, {"key_file": str(tmp_path / "missing")}):
         with pytest.raises(ChatFailed) as raised:
             await ask(**changes)
-        assert raised.value.fault is Fault.FAILED
+        assert raised.value.fault is ModelFault.FAILED
     assert server.requests == []
 
 
@@ -115,7 +119,7 @@ async def test_many_requests_are_in_flight_and_none_waits_for_another(server):
 
     server.behave = behave
     client = ChatClient(ModelEndpoint(server.url, "model-1", answer_seconds_max=PATIENT_S))
-    asked = [asyncio.create_task(client.ask(Prompt("", str(n)))) for n in range(IN_FLIGHT)]
+    asked = [asyncio.create_task(client.ask(ModelPrompt("", str(n)))) for n in range(IN_FLIGHT)]
     answers = await asyncio.wait_for(asyncio.gather(*asked[1:]), PATIENT_S)
     assert [one.text for one in answers] == [str(n).encode() for n in range(1, IN_FLIGHT)]
     assert not asked[0].done()

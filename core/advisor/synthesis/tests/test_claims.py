@@ -9,7 +9,7 @@ import pytest
 from venuemesh.events.v1 import signals_pb2
 
 from core.advisor.decision_case import Assessment
-from core.advisor.synthesis.answer import ANSWER_BYTES_MAX, Answer, Hallucination, read, schema
+from core.advisor.synthesis.answer import ANSWER_BYTES_MAX, Hallucination, ModelAnswer, read, schema
 from core.advisor.synthesis.claims import check
 from core.advisor.synthesis.envelope import with_answer, without_answer
 from core.advisor.synthesis.model_context import FEATURES_MAX, context_of
@@ -21,7 +21,7 @@ CONTEXT = context_of(case(), FOUND)
 """Bid 60000, ask 60010 USDT; the bar of 1m from 59900 to 60000."""
 
 
-def answer(*reasons, **fields) -> Answer:
+def answer(*reasons, **fields) -> ModelAnswer:
     values = {
         "symbol": "BTCUSDT",
         "interval": "1m",
