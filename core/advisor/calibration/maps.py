@@ -52,7 +52,8 @@ class IsotonicMap:
             return self.probabilities[-1]
         left, right = self.convictions[after - 1], self.convictions[after]
         low, high = self.probabilities[after - 1], self.probabilities[after]
-        return low + (high - low) * (conviction - left) / (right - left)
+        # The part first: a product with a very small distance would be 0.
+        return low + (high - low) * ((conviction - left) / (right - left))
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,15 +261,15 @@ async def test_protection_is_verified_at_once_after_a_restart(rig):
     await rig.kill()
     end_exits(rig)
     process = await rig.start()
-    look, looks = process.unprotected.look, []
+    look, found = process.unprotected.look, []
 
-    async def counted(account, watched):
-        looks.append(account)
+    async def noted(account, watched):
         await look(account, watched)
+        found.append(bool(process.unprotected.found))
 
-    process.unprotected.look = counted
-    await until(lambda: process.unprotected.found)
-    assert len(looks) == 1
+    process.unprotected.look = noted
+    await until(lambda: found)
+    assert found[0], "the first look finds it"
     await until(lambda: working(rig) == ["59000", "62000"])
 
 

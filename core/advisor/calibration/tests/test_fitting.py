@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.advisor.calibration.fitting import OutcomeSeries, fit_isotonic, fit_platt, fit_shift
@@ -37,6 +37,7 @@ def test_maps_are_those_of_scikit_learn(figures):
 
 
 @given(some_outcomes)
+@example(OutcomeSeries([0.0, 1.0, 5e-324], [False, False, True]))
 def test_the_isotonic_map_is_the_max_min_formula(outcomes):
     """Another definition: the largest, over all starts, of the least mean, over all ends."""
     found = fit_isotonic(outcomes)
