@@ -113,7 +113,8 @@ async def _started(pool, instrument, program) -> list[int]:
     instances = [await program.begin(instrument, None) for _ in pool._slots]
     for one in instances:
         one.close()
-    return [slot._worker._process.pid for slot in pool._slots]
+    workers = [await slot.worker() for slot in pool._slots]
+    return [worker._process.pid for worker in workers]
 
 
 def memory_bytes(process_ids: Sequence[int]) -> int:

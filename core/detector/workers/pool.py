@@ -3,9 +3,11 @@
 import asyncio
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from core.detector.evaluation import (
+    EvaluationLost,
     ProgramFolder,
     StrategyFault,
     StrategyRefused,
@@ -169,31 +171,42 @@ class _Slot:
         self.instances = 0
         self._limits = limits
         self._check = check
-        self._worker: WorkerProcess | None = None
-        self._lock = asyncio.Lock()
+        self._started: asyncio.Task[WorkerProcess] | None = None
 
     async def worker(self) -> WorkerProcess:
         """The one that runs, or a new one. Raises EvaluationLost, StrategyRefused."""
-        async with self._lock:
-            if self._worker is None or self._worker.is_over:
-                worker = WorkerProcess(self._limits)
-                await worker.start()
-                try:
-                    self._check(worker.restrictions)
-                except StrategyRefused:
-                    await worker.close()
-                    raise
-                self._worker = worker
-            return self._worker
+        if self._started is None or _is_over(self._started):
+            self._started = asyncio.create_task(self._start())
+        # Others may wait for it too when this caller is cancelled. And uvloop closes the socket
+        # of a connection twice whose start is cancelled: by then it may be another's descriptor.
+        return await asyncio.shield(self._started)
 
     def leave(self) -> None:
         self.instances -= 1
 
     def end(self) -> None:
         """Without waiting for its end."""
-        if self._worker is not None:
-            self._worker.end()
+        if self._started is not None and self._started.done() and not _is_over(self._started):
+            self._started.result().end()
 
     async def close(self) -> None:
-        if self._worker is not None:
-            await self._worker.close()
+        if self._started is not None:
+            with suppress(EvaluationLost, StrategyRefused):
+                await (await asyncio.shield(self._started)).close()
+
+    async def _start(self) -> WorkerProcess:
+        worker = WorkerProcess(self._limits)
+        await worker.start()
+        try:
+            self._check(worker.restrictions)
+        except StrategyRefused:
+            await worker.close()
+            raise
+        return worker
+
+
+def _is_over(started: "asyncio.Task[WorkerProcess]") -> bool:
+    """Whether its start has failed, or the process has ended."""
+    if not started.done():
+        return False
+    return started.cancelled() or started.exception() is not None or started.result().is_over

@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import Popen
 from typing import NamedTuple
 
 import msgspec
@@ -237,9 +238,9 @@ class WorkerProcess:
         return await self._reader.readexactly(length)
 
 
-def _started(its_socket: socket.socket) -> "subprocess.Popen[bytes]":
+def _started(its_socket: socket.socket) -> "Popen[bytes]":
     """It has this socket, its standard error until it is restricted, and nothing else."""
-    return subprocess.Popen(
+    return Popen(
         [sys.executable, "-m", PROGRAM],
         stdin=its_socket.fileno(),
         stdout=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 from decimal import Decimal
 
 import pytest
@@ -124,7 +125,7 @@ async def test_who_misbehaves_is_stopped_and_its_neighbour_goes_on(pool, misdeed
 async def test_a_machine_that_is_busy_with_other_things_blames_nobody(pool):
     """A process that gets no processor time for longer than a request may take."""
     good = await begun(pool, good_source())
-    process_id = pool._slots[0]._worker._process.pid
+    process_id = (await pool._slots[0].worker())._process.pid
     os.kill(process_id, signal.SIGSTOP)
     late_seconds = 3 * LIMITS.request_seconds_max
     asyncio.get_running_loop().call_later(late_seconds, os.kill, process_id, signal.SIGCONT)
@@ -164,7 +165,7 @@ async def test_a_file_is_checked_in_a_process_of_its_own(pool, code, line, said)
 async def test_the_process_that_checks_files_ends_when_it_is_idle(pool, monkeypatch):
     monkeypatch.setattr("core.detector.workers.pool.LOADER_SECONDS", 0.0)
     program = await pool.load(good_source(), "")
-    loader = pool._loader._worker
+    loader = await pool._loader.worker()
     await until(lambda: loader.is_over)
     assert program.terms == (await pool.load(good_source(), "")).terms
 
@@ -205,5 +206,29 @@ async def test_instances_go_to_the_process_that_has_the_fewest():
         for one in instances:
             one.close()
         assert [slot.instances for slot in pool._slots] == [0, 0]
+    finally:
+        await pool.close()
+
+
+async def test_a_caller_that_is_cancelled_ends_no_start_for_which_others_wait(monkeypatch):
+    processes = []
+
+    def started(*arguments, **options):
+        processes.append(subprocess.Popen(*arguments, **options))
+        return processes[-1]
+
+    monkeypatch.setattr("core.detector.workers.worker_process.Popen", started)
+    pool = made()
+    try:
+        program = await pool.load(good_source(), "")
+        for turns in range(6):
+            ended = asyncio.create_task(program.begin(BTCUSDT, None))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            ended.cancel()
+        instance = await program.begin(BTCUSDT, None)
+        assert written(await seen(instance, 0)) == await expected(0)
+        assert len(processes) == 2
+        assert pool._slots[0].instances == 1
     finally:
         await pool.close()
