@@ -18,6 +18,7 @@ from core.advisor.stages import (
     quality,
     rules,
     skipped,
+    synthesis,
     validation,
 )
 from kit.events.event_ids import event_id
@@ -44,7 +45,7 @@ STAGES: tuple[tuple[Stage, RunStage], ...] = (
     (decisions_pb2.DECISION_STAGE_SCORE, rules.run),
     (decisions_pb2.DECISION_STAGE_CONVICTION, conviction.run),
     (decisions_pb2.DECISION_STAGE_CALIBRATION, skipped.calibration),
-    (decisions_pb2.DECISION_STAGE_SYNTHESIS, skipped.synthesis),
+    (decisions_pb2.DECISION_STAGE_SYNTHESIS, synthesis.run),
     (decisions_pb2.DECISION_STAGE_VALIDATION, validation.run),
     (decisions_pb2.DECISION_STAGE_INTENT, intent.run),
 )
@@ -57,7 +58,7 @@ def unmeasured(stage: Stage) -> AbstractContextManager[object]:
 
 def decide(case: DecisionCase, measured: MeasureStage = unmeasured) -> decisions_pb2.DecisionMade:
     """The decision. A flip whose entry is blocked closes the position."""
-    decision = decisions_pb2.DecisionMade(facts=case.facts.messages)
+    decision = decisions_pb2.DecisionMade(facts=case.facts.messages, synthesis=case.synthesis)
     found = Assessment()
     for stage, run in STAGES:
         with measured(stage):
@@ -81,6 +82,7 @@ def decision_event(
     facts: DecisionFacts,
     rules: DecisionRules,
     measured: MeasureStage = unmeasured,
+    made: decisions_pb2.Synthesis | None = None,
 ) -> event_pb2.Event:
     """The event of the decision on a signal."""
     raised = signal.signal_raised
@@ -94,7 +96,7 @@ def decision_event(
         cause_ids=[signal.event_id],
         config_hash=rules.config_hash(facts.rules_version),
         inputs=signal.inputs,
-        decision_made=decide(DecisionCase.of(raised, facts, rules), measured),
+        decision_made=decide(DecisionCase.of(raised, facts, rules, made), measured),
     )
     for channel, fact_id in CURSORS.items():
         cursor = facts.cursor(fact_id)

@@ -12,7 +12,7 @@ from venuemesh.events.v1 import checks_pb2, decisions_pb2, signals_pb2
 from core.advisor import facts as fact_ids
 from core.advisor.amounts import positive, shown
 from core.advisor.facts import DecisionFacts
-from core.advisor.order_terms import OrderTerms
+from core.advisor.order_terms import ONE, OrderTerms
 from core.advisor.settings import DecisionRules
 
 if TYPE_CHECKING:
@@ -39,12 +39,18 @@ class DecisionCase:
     """The action to take: the action of the signal, or less."""
     blocked_by: Sequence[str] = ()
     """The checks that reduce the action."""
+    synthesis: decisions_pb2.Synthesis | None = None
+    """What a language model has said. None: none is configured, or it is not needed."""
 
     @classmethod
     def of(
-        cls, signal: signals_pb2.SignalRaised, facts: DecisionFacts, rules: DecisionRules
+        cls,
+        signal: signals_pb2.SignalRaised,
+        facts: DecisionFacts,
+        rules: DecisionRules,
+        synthesis: decisions_pb2.Synthesis | None = None,
     ) -> "DecisionCase":
-        return cls(signal, facts, rules, signal.action)
+        return cls(signal, facts, rules, signal.action, synthesis=synthesis)
 
     def closing(self, blocked_by: Sequence[str]) -> "DecisionCase":
         """The same case with the action CLOSE."""
@@ -80,6 +86,12 @@ class DecisionCase:
     @cached_property
     def instrument(self) -> types_pb2.Instrument:
         return self.facts.instrument()
+
+    @property
+    def quote_age_ns(self) -> int | None:
+        """Time since the older of the two best prices was known to be true."""
+        bid_ns, ask_ns = self.age_ns(fact_ids.BID_PRICE), self.age_ns(fact_ids.ASK_PRICE)
+        return None if bid_ns is None or ask_ns is None else max(bid_ns, ask_ns)
 
     def age_ns(self, fact_id: str) -> int | None:
         """Time since a fact was true."""
@@ -131,6 +143,10 @@ class Assessment:
     rules: tuple[RuleFinding, ...] = ()
     rules_score: float = 0.0
     conviction: float = 0.0
+    size_fraction: Decimal = ONE
+    """Of the size by the rules, from 0 to 1."""
+    advice: str = ""
+    """What became of the answer of a language model. Empty: none was asked."""
     terms: OrderTerms = field(default_factory=lambda: OrderTerms())
     intent: decisions_pb2.ExecutionIntent | None = None
 

@@ -1,6 +1,6 @@
 """Prices and size of an entry, exact."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -42,8 +42,10 @@ def order_terms(
     reference: Decimal | None,
     direction: int,
     equity: Decimal | None,
+    size_fraction: Decimal = ONE,
 ) -> OrderTerms:
-    """The terms at a reference price. ``direction``: 1 for a buy, -1 for a sell.
+    """The terms at a reference price. ``direction``: 1 for a buy, -1 for a sell. ``size_fraction``:
+    part of the largest size within the limits of the request, up to 1.
 
     The stops are rounded away from the price and the target towards it, so that neither the risk is
     larger nor the reward smaller than what was checked.
@@ -57,7 +59,8 @@ def order_terms(
     if (distance := positive(request.target_distance)) is not None:
         target = _target(reference, distance, tick, direction)
     trailing = positive(request.trailing_distance)
-    size = _size(request, instrument, reference, stop, equity)
+    sizes = list(_sizes(request, instrument, reference, stop, equity))
+    size = _size(sizes, instrument, size_fraction)
     return OrderTerms(
         stop,
         target,
@@ -93,18 +96,15 @@ def _distance(first: Decimal, second: Decimal) -> Decimal:
 
 
 def _size(
-    request: signals_pb2.PositionRequest,
-    instrument: types_pb2.Instrument,
-    reference: Decimal,
-    stop: Decimal | None,
-    equity: Decimal | None,
+    sizes: Sequence[Decimal | None], instrument: types_pb2.Instrument, fraction: Decimal
 ) -> Decimal | None:
-    """The largest size within all limits of the request."""
+    """The part of the largest size within all limits of the request."""
     step = positive(instrument.size_step)
-    sizes = list(_sizes(request, instrument, reference, stop, equity))
     if step is None or not sizes or None in sizes:
         return None
-    return floor_to(min(size for size in sizes if size is not None), step)
+    # A size may have as many digits as are exact, so it is rounded before it is multiplied.
+    most = floor_to(min(size for size in sizes if size is not None), step)
+    return floor_to(product(most, fraction), step)
 
 
 def _sizes(

@@ -28,7 +28,8 @@ class AdvisorServicer(advisor_pb2_grpc.AdvisorServicer):
             facts = DecisionFacts(request.facts)
         else:
             (facts,) = await self._collect([request.signal])
-        case = DecisionCase.of(request.signal, facts, self._rules)
+        made = request.synthesis if request.HasField("synthesis") else None
+        case = DecisionCase.of(request.signal, facts, self._rules, made)
         return advisor_pb2.DecideResponse(
             decision=decide(case), config_hash=self._rules.config_hash(facts.rules_version)
         )

@@ -54,3 +54,5 @@ def _reasons(case: DecisionCase, found: Assessment) -> Iterator[str]:
     parts = ", ".join(f"{one.rule} {one.score:+.4f}" for one in said)
     yield f"rules {found.rules_score:+.4f}" + (f": {parts}" if parts else "")
     yield f"quality {found.quality:.4f}"
+    if found.advice:
+        yield found.advice

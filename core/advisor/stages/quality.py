@@ -43,7 +43,7 @@ def run(case: DecisionCase, found: Assessment) -> StageOutput:
 def quality_score(case: DecisionCase) -> float:
     """From 0 to 1."""
     rules = case.rules
-    quote_age_ns, delay_ns = quote_age(case), bar_delay(case)
+    quote_age_ns, delay_ns = case.quote_age_ns, bar_delay(case)
     coverage = bar_coverage(case)
     age_max_ns = rules.quote_age_max_ms * NS_PER_MS
     delay_max_ns = rules.bar_delay_max_s * NANOSECONDS_PER_SECOND
@@ -52,12 +52,6 @@ def quality_score(case: DecisionCase) -> float:
         + BAR_COVERAGE_WEIGHT * min(max(coverage or 0.0, 0.0), 1.0)
         + BAR_DELAY_WEIGHT * _left(delay_ns, delay_max_ns)
     )
-
-
-def quote_age(case: DecisionCase) -> int | None:
-    """Time since the older of the two best prices was known to be true, ns."""
-    ages = _ages(case, PRICES)
-    return max(ages) if len(ages) == len(PRICES) else None
 
 
 def bar_coverage(case: DecisionCase) -> float | None:
@@ -103,7 +97,7 @@ def _current(case: DecisionCase) -> Iterator[checks_pb2.Check]:
     rules = case.rules
     if case.facts.rules_version > 1:
         yield from _answer(case)
-    age_ns = quote_age(case)
+    age_ns = case.quote_age_ns
     age_ms = None if age_ns is None else age_ns // NS_PER_MS
     most = rules.quote_age_max_ms
     yield case.check("quote_age", age_ms is not None and age_ms <= most, age_ms, most, "ms")

@@ -1,4 +1,4 @@
-"""Stages 5 and 6, which do nothing yet."""
+"""Stage 5, which does nothing yet."""
 
 from core.advisor.decision_case import Assessment, DecisionCase, StageOutput
 
@@ -6,8 +6,3 @@ from core.advisor.decision_case import Assessment, DecisionCase, StageOutput
 def calibration(case: DecisionCase, found: Assessment) -> StageOutput:
     """Stage 5."""
     return StageOutput(found, skipped_reason="no outcomes of earlier decisions are recorded")
-
-
-def synthesis(case: DecisionCase, found: Assessment) -> StageOutput:
-    """Stage 6."""
-    return StageOutput(found, skipped_reason="no model is configured")

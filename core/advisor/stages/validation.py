@@ -22,8 +22,8 @@ def run(case: DecisionCase, found: Assessment) -> StageOutput:
     if case.is_reduction:
         return StageOutput(found, [note("size", "is computed from the position")])
     equity = _equity(case)
-    request, reference = case.signal.request, case.reference
-    terms = order_terms(request, case.instrument, reference, case.direction, equity)
+    request, reference, part = case.signal.request, case.reference, found.size_fraction
+    terms = order_terms(request, case.instrument, reference, case.direction, equity, part)
     checks = [*_prices(case, terms), *_size(case, terms)]
     return StageOutput(replace(found, terms=terms), checks)
 

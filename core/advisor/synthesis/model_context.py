@@ -12,7 +12,6 @@ from venuemesh.events.v1 import signals_pb2
 from core.advisor import facts as fact_ids
 from core.advisor.amounts import amount_of, positive
 from core.advisor.decision_case import Assessment, DecisionCase
-from core.advisor.stages import quality
 from kit.accounting.amounts import add, plain, product, quotient, subtract
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND as NS_PER_MS
 from kit.base.outside_text import cleaned
@@ -132,8 +131,7 @@ def _values(
     for name, score in scores:
         if score is not None and (number := _decimal(score)) is not None:
             yield name, KnownValue(number, "")
-    age_ns = quality.quote_age(case)
-    if age_ns is not None:
+    if (age_ns := case.quote_age_ns) is not None:
         yield "quote.age", KnownValue(Decimal(age_ns // NS_PER_MS), "ms")
 
 

@@ -157,6 +157,157 @@ func (DecisionOutcome) EnumDescriptor() ([]byte, []int) {
 	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{1}
 }
 
+// How a request to a language model has ended.
+type SynthesisOutcome int32
+
+const (
+	// Not set.
+	SynthesisOutcome_SYNTHESIS_OUTCOME_UNSPECIFIED SynthesisOutcome = 0
+	// The answer is used: every claim in it is supported.
+	SynthesisOutcome_SYNTHESIS_OUTCOME_ACCEPTED SynthesisOutcome = 1
+	// No model was asked; the detail says why.
+	SynthesisOutcome_SYNTHESIS_OUTCOME_NOT_ASKED SynthesisOutcome = 2
+	// There was no answer in time.
+	SynthesisOutcome_SYNTHESIS_OUTCOME_TIMED_OUT SynthesisOutcome = 3
+	// The server has failed, or there is no connection to it.
+	SynthesisOutcome_SYNTHESIS_OUTCOME_FAILED SynthesisOutcome = 4
+	// The answer was longer than allowed.
+	SynthesisOutcome_SYNTHESIS_OUTCOME_TRUNCATED SynthesisOutcome = 5
+	// The model has refused to answer.
+	SynthesisOutcome_SYNTHESIS_OUTCOME_REFUSED SynthesisOutcome = 6
+	// The answer is not of the schema, or calls a tool.
+	SynthesisOutcome_SYNTHESIS_OUTCOME_INVALID SynthesisOutcome = 7
+	// The answer states something that is not so.
+	SynthesisOutcome_SYNTHESIS_OUTCOME_HALLUCINATION SynthesisOutcome = 8
+)
+
+// Enum value maps for SynthesisOutcome.
+var (
+	SynthesisOutcome_name = map[int32]string{
+		0: "SYNTHESIS_OUTCOME_UNSPECIFIED",
+		1: "SYNTHESIS_OUTCOME_ACCEPTED",
+		2: "SYNTHESIS_OUTCOME_NOT_ASKED",
+		3: "SYNTHESIS_OUTCOME_TIMED_OUT",
+		4: "SYNTHESIS_OUTCOME_FAILED",
+		5: "SYNTHESIS_OUTCOME_TRUNCATED",
+		6: "SYNTHESIS_OUTCOME_REFUSED",
+		7: "SYNTHESIS_OUTCOME_INVALID",
+		8: "SYNTHESIS_OUTCOME_HALLUCINATION",
+	}
+	SynthesisOutcome_value = map[string]int32{
+		"SYNTHESIS_OUTCOME_UNSPECIFIED":   0,
+		"SYNTHESIS_OUTCOME_ACCEPTED":      1,
+		"SYNTHESIS_OUTCOME_NOT_ASKED":     2,
+		"SYNTHESIS_OUTCOME_TIMED_OUT":     3,
+		"SYNTHESIS_OUTCOME_FAILED":        4,
+		"SYNTHESIS_OUTCOME_TRUNCATED":     5,
+		"SYNTHESIS_OUTCOME_REFUSED":       6,
+		"SYNTHESIS_OUTCOME_INVALID":       7,
+		"SYNTHESIS_OUTCOME_HALLUCINATION": 8,
+	}
+)
+
+func (x SynthesisOutcome) Enum() *SynthesisOutcome {
+	p := new(SynthesisOutcome)
+	*p = x
+	return p
+}
+
+func (x SynthesisOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SynthesisOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_venuemesh_events_v1_decisions_proto_enumTypes[2].Descriptor()
+}
+
+func (SynthesisOutcome) Type() protoreflect.EnumType {
+	return &file_venuemesh_events_v1_decisions_proto_enumTypes[2]
+}
+
+func (x SynthesisOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SynthesisOutcome.Descriptor instead.
+func (SynthesisOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{2}
+}
+
+// What has happened in a request to a language model.
+type SynthesisStepKind int32
+
+const (
+	// Not set.
+	SynthesisStepKind_SYNTHESIS_STEP_KIND_UNSPECIFIED SynthesisStepKind = 0
+	// A model was asked.
+	SynthesisStepKind_SYNTHESIS_STEP_KIND_REQUESTED SynthesisStepKind = 1
+	// It has given an answer that is used.
+	SynthesisStepKind_SYNTHESIS_STEP_KIND_ANSWERED SynthesisStepKind = 2
+	// It has given no valid answer: the server has failed, the model has refused, or the answer is
+	// not of the schema.
+	SynthesisStepKind_SYNTHESIS_STEP_KIND_INVALID SynthesisStepKind = 3
+	// Its answer was longer than allowed.
+	SynthesisStepKind_SYNTHESIS_STEP_KIND_TRUNCATED SynthesisStepKind = 4
+	// It has given no answer in time.
+	SynthesisStepKind_SYNTHESIS_STEP_KIND_TIMED_OUT SynthesisStepKind = 5
+	// Its answer states something that is not so, and is not used.
+	SynthesisStepKind_SYNTHESIS_STEP_KIND_HALLUCINATION_DETECTED SynthesisStepKind = 6
+	// Another model is asked from now on.
+	SynthesisStepKind_SYNTHESIS_STEP_KIND_MODEL_SWITCHED SynthesisStepKind = 7
+)
+
+// Enum value maps for SynthesisStepKind.
+var (
+	SynthesisStepKind_name = map[int32]string{
+		0: "SYNTHESIS_STEP_KIND_UNSPECIFIED",
+		1: "SYNTHESIS_STEP_KIND_REQUESTED",
+		2: "SYNTHESIS_STEP_KIND_ANSWERED",
+		3: "SYNTHESIS_STEP_KIND_INVALID",
+		4: "SYNTHESIS_STEP_KIND_TRUNCATED",
+		5: "SYNTHESIS_STEP_KIND_TIMED_OUT",
+		6: "SYNTHESIS_STEP_KIND_HALLUCINATION_DETECTED",
+		7: "SYNTHESIS_STEP_KIND_MODEL_SWITCHED",
+	}
+	SynthesisStepKind_value = map[string]int32{
+		"SYNTHESIS_STEP_KIND_UNSPECIFIED":            0,
+		"SYNTHESIS_STEP_KIND_REQUESTED":              1,
+		"SYNTHESIS_STEP_KIND_ANSWERED":               2,
+		"SYNTHESIS_STEP_KIND_INVALID":                3,
+		"SYNTHESIS_STEP_KIND_TRUNCATED":              4,
+		"SYNTHESIS_STEP_KIND_TIMED_OUT":              5,
+		"SYNTHESIS_STEP_KIND_HALLUCINATION_DETECTED": 6,
+		"SYNTHESIS_STEP_KIND_MODEL_SWITCHED":         7,
+	}
+)
+
+func (x SynthesisStepKind) Enum() *SynthesisStepKind {
+	p := new(SynthesisStepKind)
+	*p = x
+	return p
+}
+
+func (x SynthesisStepKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SynthesisStepKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_venuemesh_events_v1_decisions_proto_enumTypes[3].Descriptor()
+}
+
+func (SynthesisStepKind) Type() protoreflect.EnumType {
+	return &file_venuemesh_events_v1_decisions_proto_enumTypes[3]
+}
+
+func (x SynthesisStepKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SynthesisStepKind.Descriptor instead.
+func (SynthesisStepKind) EnumDescriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{3}
+}
+
 // What ended the wait for the outcome of a decision.
 type OutcomeBarrier int32
 
@@ -202,11 +353,11 @@ func (x OutcomeBarrier) String() string {
 }
 
 func (OutcomeBarrier) Descriptor() protoreflect.EnumDescriptor {
-	return file_venuemesh_events_v1_decisions_proto_enumTypes[2].Descriptor()
+	return file_venuemesh_events_v1_decisions_proto_enumTypes[4].Descriptor()
 }
 
 func (OutcomeBarrier) Type() protoreflect.EnumType {
-	return &file_venuemesh_events_v1_decisions_proto_enumTypes[2]
+	return &file_venuemesh_events_v1_decisions_proto_enumTypes[4]
 }
 
 func (x OutcomeBarrier) Number() protoreflect.EnumNumber {
@@ -215,7 +366,7 @@ func (x OutcomeBarrier) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use OutcomeBarrier.Descriptor instead.
 func (OutcomeBarrier) EnumDescriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{2}
+	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{4}
 }
 
 // The result of a stage.
@@ -548,6 +699,334 @@ func (x *ExecutionIntent) GetTrailingOffset() string {
 	return ""
 }
 
+// A value that the answer of a language model rests on.
+type ModelClaim struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the fact in the request.
+	FactId string `protobuf:"bytes,1,opt,name=fact_id,json=factId,proto3" json:"fact_id,omitempty"`
+	// Decimal text, or a word.
+	Value string `protobuf:"bytes,2,opt,name=value,proto3" json:"value,omitempty"`
+	// Unit of the value. Empty: none.
+	Unit          string `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ModelClaim) Reset() {
+	*x = ModelClaim{}
+	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ModelClaim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ModelClaim) ProtoMessage() {}
+
+func (x *ModelClaim) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ModelClaim.ProtoReflect.Descriptor instead.
+func (*ModelClaim) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *ModelClaim) GetFactId() string {
+	if x != nil {
+		return x.FactId
+	}
+	return ""
+}
+
+func (x *ModelClaim) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *ModelClaim) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
+// What a language model was asked about an entry, and what it said.
+type Synthesis struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How it ended.
+	Outcome SynthesisOutcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=venuemesh.events.v1.SynthesisOutcome" json:"outcome,omitempty"`
+	// Why the answer is not used. Empty: it is.
+	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The model that was asked, as the settings name it. Empty: none was.
+	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	// The model as the server names it.
+	ServedModel string `protobuf:"bytes,4,opt,name=served_model,json=servedModel,proto3" json:"served_model,omitempty"`
+	// SHA-256 of the messages of the request.
+	RequestHash []byte `protobuf:"bytes,5,opt,name=request_hash,json=requestHash,proto3" json:"request_hash,omitempty"`
+	// The values that the model was shown, as the JSON of the request.
+	Prompt string `protobuf:"bytes,6,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	// Other parameters of the request, JSON.
+	Parameters string `protobuf:"bytes,7,opt,name=parameters,proto3" json:"parameters,omitempty"`
+	// The text of the answer, at most 16 KiB. Empty: there is none.
+	Answer string `protobuf:"bytes,8,opt,name=answer,proto3" json:"answer,omitempty"`
+	// The claims of an answer of the schema. With ACCEPTED each agrees with what the model was shown.
+	Claims []*ModelClaim `protobuf:"bytes,9,rep,name=claims,proto3" json:"claims,omitempty"`
+	// Tokens of the request, as the server counts them.
+	PromptTokens uint64 `protobuf:"varint,10,opt,name=prompt_tokens,json=promptTokens,proto3" json:"prompt_tokens,omitempty"`
+	// Tokens of the answer, as the server counts them.
+	CompletionTokens uint64 `protobuf:"varint,11,opt,name=completion_tokens,json=completionTokens,proto3" json:"completion_tokens,omitempty"`
+	// What the request has cost, in the currency of the settings. Decimal text; without an answer the
+	// most that it can have cost.
+	Cost string `protobuf:"bytes,12,opt,name=cost,proto3" json:"cost,omitempty"`
+	// Time of the request, ns since the Unix epoch. 0: there was none.
+	AskedTimeNs int64 `protobuf:"fixed64,13,opt,name=asked_time_ns,json=askedTimeNs,proto3" json:"asked_time_ns,omitempty"`
+	// Time of the answer or of the fault, ns since the Unix epoch.
+	AnsweredTimeNs int64 `protobuf:"fixed64,14,opt,name=answered_time_ns,json=answeredTimeNs,proto3" json:"answered_time_ns,omitempty"`
+	// Whether the answer is that to an equal earlier request.
+	IsCached bool `protobuf:"varint,15,opt,name=is_cached,json=isCached,proto3" json:"is_cached,omitempty"`
+	// The model that is asked from now on, after repeated faults of this one. Empty: the same.
+	NextModel     string `protobuf:"bytes,16,opt,name=next_model,json=nextModel,proto3" json:"next_model,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Synthesis) Reset() {
+	*x = Synthesis{}
+	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Synthesis) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Synthesis) ProtoMessage() {}
+
+func (x *Synthesis) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Synthesis.ProtoReflect.Descriptor instead.
+func (*Synthesis) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Synthesis) GetOutcome() SynthesisOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return SynthesisOutcome_SYNTHESIS_OUTCOME_UNSPECIFIED
+}
+
+func (x *Synthesis) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Synthesis) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *Synthesis) GetServedModel() string {
+	if x != nil {
+		return x.ServedModel
+	}
+	return ""
+}
+
+func (x *Synthesis) GetRequestHash() []byte {
+	if x != nil {
+		return x.RequestHash
+	}
+	return nil
+}
+
+func (x *Synthesis) GetPrompt() string {
+	if x != nil {
+		return x.Prompt
+	}
+	return ""
+}
+
+func (x *Synthesis) GetParameters() string {
+	if x != nil {
+		return x.Parameters
+	}
+	return ""
+}
+
+func (x *Synthesis) GetAnswer() string {
+	if x != nil {
+		return x.Answer
+	}
+	return ""
+}
+
+func (x *Synthesis) GetClaims() []*ModelClaim {
+	if x != nil {
+		return x.Claims
+	}
+	return nil
+}
+
+func (x *Synthesis) GetPromptTokens() uint64 {
+	if x != nil {
+		return x.PromptTokens
+	}
+	return 0
+}
+
+func (x *Synthesis) GetCompletionTokens() uint64 {
+	if x != nil {
+		return x.CompletionTokens
+	}
+	return 0
+}
+
+func (x *Synthesis) GetCost() string {
+	if x != nil {
+		return x.Cost
+	}
+	return ""
+}
+
+func (x *Synthesis) GetAskedTimeNs() int64 {
+	if x != nil {
+		return x.AskedTimeNs
+	}
+	return 0
+}
+
+func (x *Synthesis) GetAnsweredTimeNs() int64 {
+	if x != nil {
+		return x.AnsweredTimeNs
+	}
+	return 0
+}
+
+func (x *Synthesis) GetIsCached() bool {
+	if x != nil {
+		return x.IsCached
+	}
+	return false
+}
+
+func (x *Synthesis) GetNextModel() string {
+	if x != nil {
+		return x.NextModel
+	}
+	return ""
+}
+
+// A step of a request to a language model, stored with the decision that follows from it.
+type SynthesisStep struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What has happened.
+	Kind SynthesisStepKind `protobuf:"varint,1,opt,name=kind,proto3,enum=venuemesh.events.v1.SynthesisStepKind" json:"kind,omitempty"`
+	// Name of the strategy.
+	Strategy string `protobuf:"bytes,2,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// The model, as the settings name it.
+	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
+	// SHA-256 of the messages of the request.
+	RequestHash []byte `protobuf:"bytes,4,opt,name=request_hash,json=requestHash,proto3" json:"request_hash,omitempty"`
+	// More information for a person.
+	Detail        string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SynthesisStep) Reset() {
+	*x = SynthesisStep{}
+	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SynthesisStep) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SynthesisStep) ProtoMessage() {}
+
+func (x *SynthesisStep) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SynthesisStep.ProtoReflect.Descriptor instead.
+func (*SynthesisStep) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SynthesisStep) GetKind() SynthesisStepKind {
+	if x != nil {
+		return x.Kind
+	}
+	return SynthesisStepKind_SYNTHESIS_STEP_KIND_UNSPECIFIED
+}
+
+func (x *SynthesisStep) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *SynthesisStep) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *SynthesisStep) GetRequestHash() []byte {
+	if x != nil {
+		return x.RequestHash
+	}
+	return nil
+}
+
+func (x *SynthesisStep) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 // A signal was decided on.
 type DecisionMade struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -558,14 +1037,16 @@ type DecisionMade struct {
 	// The stages that were reached.
 	Stages []*StageReport `protobuf:"bytes,3,rep,name=stages,proto3" json:"stages,omitempty"`
 	// The known facts.
-	Facts         []*Fact `protobuf:"bytes,4,rep,name=facts,proto3" json:"facts,omitempty"`
+	Facts []*Fact `protobuf:"bytes,4,rep,name=facts,proto3" json:"facts,omitempty"`
+	// What a language model has said. Not set: none is configured, or an earlier stage has blocked.
+	Synthesis     *Synthesis `protobuf:"bytes,5,opt,name=synthesis,proto3" json:"synthesis,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DecisionMade) Reset() {
 	*x = DecisionMade{}
-	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[3]
+	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +1058,7 @@ func (x *DecisionMade) String() string {
 func (*DecisionMade) ProtoMessage() {}
 
 func (x *DecisionMade) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[3]
+	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +1071,7 @@ func (x *DecisionMade) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DecisionMade.ProtoReflect.Descriptor instead.
 func (*DecisionMade) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{3}
+	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DecisionMade) GetOutcome() DecisionOutcome {
@@ -621,6 +1102,13 @@ func (x *DecisionMade) GetFacts() []*Fact {
 	return nil
 }
 
+func (x *DecisionMade) GetSynthesis() *Synthesis {
+	if x != nil {
+		return x.Synthesis
+	}
+	return nil
+}
+
 // The outcome of a decision to enter, by recorded bars, whether or not the order was sent.
 type OutcomeObserved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -644,7 +1132,7 @@ type OutcomeObserved struct {
 
 func (x *OutcomeObserved) Reset() {
 	*x = OutcomeObserved{}
-	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[4]
+	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -656,7 +1144,7 @@ func (x *OutcomeObserved) String() string {
 func (*OutcomeObserved) ProtoMessage() {}
 
 func (x *OutcomeObserved) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[4]
+	mi := &file_venuemesh_events_v1_decisions_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -669,7 +1157,7 @@ func (x *OutcomeObserved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutcomeObserved.ProtoReflect.Descriptor instead.
 func (*OutcomeObserved) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{4}
+	return file_venuemesh_events_v1_decisions_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *OutcomeObserved) GetStrategy() string {
@@ -756,12 +1244,45 @@ const file_venuemesh_events_v1_decisions_proto_rawDesc = "" +
 	"conviction\x18\x0f \x01(\x01R\n" +
 	"conviction\x12\x18\n" +
 	"\areasons\x18\x10 \x03(\tR\areasons\x12'\n" +
-	"\x0ftrailing_offset\x18\x11 \x01(\tR\x0etrailingOffset\"\xf7\x01\n" +
+	"\x0ftrailing_offset\x18\x11 \x01(\tR\x0etrailingOffset\"O\n" +
+	"\n" +
+	"ModelClaim\x12\x17\n" +
+	"\afact_id\x18\x01 \x01(\tR\x06factId\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\x12\x12\n" +
+	"\x04unit\x18\x03 \x01(\tR\x04unit\"\xb9\x04\n" +
+	"\tSynthesis\x12?\n" +
+	"\aoutcome\x18\x01 \x01(\x0e2%.venuemesh.events.v1.SynthesisOutcomeR\aoutcome\x12\x16\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x14\n" +
+	"\x05model\x18\x03 \x01(\tR\x05model\x12!\n" +
+	"\fserved_model\x18\x04 \x01(\tR\vservedModel\x12!\n" +
+	"\frequest_hash\x18\x05 \x01(\fR\vrequestHash\x12\x16\n" +
+	"\x06prompt\x18\x06 \x01(\tR\x06prompt\x12\x1e\n" +
+	"\n" +
+	"parameters\x18\a \x01(\tR\n" +
+	"parameters\x12\x16\n" +
+	"\x06answer\x18\b \x01(\tR\x06answer\x127\n" +
+	"\x06claims\x18\t \x03(\v2\x1f.venuemesh.events.v1.ModelClaimR\x06claims\x12#\n" +
+	"\rprompt_tokens\x18\n" +
+	" \x01(\x04R\fpromptTokens\x12+\n" +
+	"\x11completion_tokens\x18\v \x01(\x04R\x10completionTokens\x12\x12\n" +
+	"\x04cost\x18\f \x01(\tR\x04cost\x12\"\n" +
+	"\rasked_time_ns\x18\r \x01(\x10R\vaskedTimeNs\x12(\n" +
+	"\x10answered_time_ns\x18\x0e \x01(\x10R\x0eansweredTimeNs\x12\x1b\n" +
+	"\tis_cached\x18\x0f \x01(\bR\bisCached\x12\x1d\n" +
+	"\n" +
+	"next_model\x18\x10 \x01(\tR\tnextModel\"\xb8\x01\n" +
+	"\rSynthesisStep\x12:\n" +
+	"\x04kind\x18\x01 \x01(\x0e2&.venuemesh.events.v1.SynthesisStepKindR\x04kind\x12\x1a\n" +
+	"\bstrategy\x18\x02 \x01(\tR\bstrategy\x12\x14\n" +
+	"\x05model\x18\x03 \x01(\tR\x05model\x12!\n" +
+	"\frequest_hash\x18\x04 \x01(\fR\vrequestHash\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xb5\x02\n" +
 	"\fDecisionMade\x12>\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2$.venuemesh.events.v1.DecisionOutcomeR\aoutcome\x12<\n" +
 	"\x06intent\x18\x02 \x01(\v2$.venuemesh.events.v1.ExecutionIntentR\x06intent\x128\n" +
 	"\x06stages\x18\x03 \x03(\v2 .venuemesh.events.v1.StageReportR\x06stages\x12/\n" +
-	"\x05facts\x18\x04 \x03(\v2\x19.venuemesh.events.v1.FactR\x05facts\"\xf9\x01\n" +
+	"\x05facts\x18\x04 \x03(\v2\x19.venuemesh.events.v1.FactR\x05facts\x12<\n" +
+	"\tsynthesis\x18\x05 \x01(\v2\x1e.venuemesh.events.v1.SynthesisR\tsynthesis\"\xf9\x01\n" +
 	"\x0fOutcomeObserved\x12\x1a\n" +
 	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12\x16\n" +
 	"\x06regime\x18\x02 \x01(\tR\x06regime\x12\x1e\n" +
@@ -787,7 +1308,26 @@ const file_venuemesh_events_v1_decisions_proto_rawDesc = "" +
 	"\x1cDECISION_OUTCOME_UNSPECIFIED\x10\x00\x12\"\n" +
 	"\x1eDECISION_OUTCOME_INTENT_ISSUED\x10\x01\x12\x1c\n" +
 	"\x18DECISION_OUTCOME_BLOCKED\x10\x02\x12\x1c\n" +
-	"\x18DECISION_OUTCOME_EXPIRED\x10\x03*\xa4\x01\n" +
+	"\x18DECISION_OUTCOME_EXPIRED\x10\x03*\xb9\x02\n" +
+	"\x10SynthesisOutcome\x12!\n" +
+	"\x1dSYNTHESIS_OUTCOME_UNSPECIFIED\x10\x00\x12\x1e\n" +
+	"\x1aSYNTHESIS_OUTCOME_ACCEPTED\x10\x01\x12\x1f\n" +
+	"\x1bSYNTHESIS_OUTCOME_NOT_ASKED\x10\x02\x12\x1f\n" +
+	"\x1bSYNTHESIS_OUTCOME_TIMED_OUT\x10\x03\x12\x1c\n" +
+	"\x18SYNTHESIS_OUTCOME_FAILED\x10\x04\x12\x1f\n" +
+	"\x1bSYNTHESIS_OUTCOME_TRUNCATED\x10\x05\x12\x1d\n" +
+	"\x19SYNTHESIS_OUTCOME_REFUSED\x10\x06\x12\x1d\n" +
+	"\x19SYNTHESIS_OUTCOME_INVALID\x10\a\x12#\n" +
+	"\x1fSYNTHESIS_OUTCOME_HALLUCINATION\x10\b*\xbc\x02\n" +
+	"\x11SynthesisStepKind\x12#\n" +
+	"\x1fSYNTHESIS_STEP_KIND_UNSPECIFIED\x10\x00\x12!\n" +
+	"\x1dSYNTHESIS_STEP_KIND_REQUESTED\x10\x01\x12 \n" +
+	"\x1cSYNTHESIS_STEP_KIND_ANSWERED\x10\x02\x12\x1f\n" +
+	"\x1bSYNTHESIS_STEP_KIND_INVALID\x10\x03\x12!\n" +
+	"\x1dSYNTHESIS_STEP_KIND_TRUNCATED\x10\x04\x12!\n" +
+	"\x1dSYNTHESIS_STEP_KIND_TIMED_OUT\x10\x05\x12.\n" +
+	"*SYNTHESIS_STEP_KIND_HALLUCINATION_DETECTED\x10\x06\x12&\n" +
+	"\"SYNTHESIS_STEP_KIND_MODEL_SWITCHED\x10\a*\xa4\x01\n" +
 	"\x0eOutcomeBarrier\x12\x1f\n" +
 	"\x1bOUTCOME_BARRIER_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16OUTCOME_BARRIER_TARGET\x10\x01\x12\x18\n" +
@@ -807,38 +1347,47 @@ func file_venuemesh_events_v1_decisions_proto_rawDescGZIP() []byte {
 	return file_venuemesh_events_v1_decisions_proto_rawDescData
 }
 
-var file_venuemesh_events_v1_decisions_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_venuemesh_events_v1_decisions_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_venuemesh_events_v1_decisions_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_venuemesh_events_v1_decisions_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_venuemesh_events_v1_decisions_proto_goTypes = []any{
 	(DecisionStage)(0),      // 0: venuemesh.events.v1.DecisionStage
 	(DecisionOutcome)(0),    // 1: venuemesh.events.v1.DecisionOutcome
-	(OutcomeBarrier)(0),     // 2: venuemesh.events.v1.OutcomeBarrier
-	(*StageReport)(nil),     // 3: venuemesh.events.v1.StageReport
-	(*Fact)(nil),            // 4: venuemesh.events.v1.Fact
-	(*ExecutionIntent)(nil), // 5: venuemesh.events.v1.ExecutionIntent
-	(*DecisionMade)(nil),    // 6: venuemesh.events.v1.DecisionMade
-	(*OutcomeObserved)(nil), // 7: venuemesh.events.v1.OutcomeObserved
-	(*Check)(nil),           // 8: venuemesh.events.v1.Check
-	(PositionAction)(0),     // 9: venuemesh.events.v1.PositionAction
-	(v1.Side)(0),            // 10: venuemesh.common.v1.Side
-	(v11.OrderType)(0),      // 11: venuemesh.tradeflow.v1.OrderType
+	(SynthesisOutcome)(0),   // 2: venuemesh.events.v1.SynthesisOutcome
+	(SynthesisStepKind)(0),  // 3: venuemesh.events.v1.SynthesisStepKind
+	(OutcomeBarrier)(0),     // 4: venuemesh.events.v1.OutcomeBarrier
+	(*StageReport)(nil),     // 5: venuemesh.events.v1.StageReport
+	(*Fact)(nil),            // 6: venuemesh.events.v1.Fact
+	(*ExecutionIntent)(nil), // 7: venuemesh.events.v1.ExecutionIntent
+	(*ModelClaim)(nil),      // 8: venuemesh.events.v1.ModelClaim
+	(*Synthesis)(nil),       // 9: venuemesh.events.v1.Synthesis
+	(*SynthesisStep)(nil),   // 10: venuemesh.events.v1.SynthesisStep
+	(*DecisionMade)(nil),    // 11: venuemesh.events.v1.DecisionMade
+	(*OutcomeObserved)(nil), // 12: venuemesh.events.v1.OutcomeObserved
+	(*Check)(nil),           // 13: venuemesh.events.v1.Check
+	(PositionAction)(0),     // 14: venuemesh.events.v1.PositionAction
+	(v1.Side)(0),            // 15: venuemesh.common.v1.Side
+	(v11.OrderType)(0),      // 16: venuemesh.tradeflow.v1.OrderType
 }
 var file_venuemesh_events_v1_decisions_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.StageReport.stage:type_name -> venuemesh.events.v1.DecisionStage
-	8,  // 1: venuemesh.events.v1.StageReport.checks:type_name -> venuemesh.events.v1.Check
-	9,  // 2: venuemesh.events.v1.ExecutionIntent.action:type_name -> venuemesh.events.v1.PositionAction
-	10, // 3: venuemesh.events.v1.ExecutionIntent.side:type_name -> venuemesh.common.v1.Side
-	11, // 4: venuemesh.events.v1.ExecutionIntent.type:type_name -> venuemesh.tradeflow.v1.OrderType
-	1,  // 5: venuemesh.events.v1.DecisionMade.outcome:type_name -> venuemesh.events.v1.DecisionOutcome
-	5,  // 6: venuemesh.events.v1.DecisionMade.intent:type_name -> venuemesh.events.v1.ExecutionIntent
-	3,  // 7: venuemesh.events.v1.DecisionMade.stages:type_name -> venuemesh.events.v1.StageReport
-	4,  // 8: venuemesh.events.v1.DecisionMade.facts:type_name -> venuemesh.events.v1.Fact
-	2,  // 9: venuemesh.events.v1.OutcomeObserved.barrier:type_name -> venuemesh.events.v1.OutcomeBarrier
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	13, // 1: venuemesh.events.v1.StageReport.checks:type_name -> venuemesh.events.v1.Check
+	14, // 2: venuemesh.events.v1.ExecutionIntent.action:type_name -> venuemesh.events.v1.PositionAction
+	15, // 3: venuemesh.events.v1.ExecutionIntent.side:type_name -> venuemesh.common.v1.Side
+	16, // 4: venuemesh.events.v1.ExecutionIntent.type:type_name -> venuemesh.tradeflow.v1.OrderType
+	2,  // 5: venuemesh.events.v1.Synthesis.outcome:type_name -> venuemesh.events.v1.SynthesisOutcome
+	8,  // 6: venuemesh.events.v1.Synthesis.claims:type_name -> venuemesh.events.v1.ModelClaim
+	3,  // 7: venuemesh.events.v1.SynthesisStep.kind:type_name -> venuemesh.events.v1.SynthesisStepKind
+	1,  // 8: venuemesh.events.v1.DecisionMade.outcome:type_name -> venuemesh.events.v1.DecisionOutcome
+	7,  // 9: venuemesh.events.v1.DecisionMade.intent:type_name -> venuemesh.events.v1.ExecutionIntent
+	5,  // 10: venuemesh.events.v1.DecisionMade.stages:type_name -> venuemesh.events.v1.StageReport
+	6,  // 11: venuemesh.events.v1.DecisionMade.facts:type_name -> venuemesh.events.v1.Fact
+	9,  // 12: venuemesh.events.v1.DecisionMade.synthesis:type_name -> venuemesh.events.v1.Synthesis
+	4,  // 13: venuemesh.events.v1.OutcomeObserved.barrier:type_name -> venuemesh.events.v1.OutcomeBarrier
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_decisions_proto_init() }
@@ -848,14 +1397,14 @@ func file_venuemesh_events_v1_decisions_proto_init() {
 	}
 	file_venuemesh_events_v1_checks_proto_init()
 	file_venuemesh_events_v1_signals_proto_init()
-	file_venuemesh_events_v1_decisions_proto_msgTypes[4].OneofWrappers = []any{}
+	file_venuemesh_events_v1_decisions_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_decisions_proto_rawDesc), len(file_venuemesh_events_v1_decisions_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   5,
+			NumEnums:      5,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

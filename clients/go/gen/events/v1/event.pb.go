@@ -279,6 +279,7 @@ type Event struct {
 	//	*Event_StrategyStateChanged
 	//	*Event_DecisionMade
 	//	*Event_OutcomeObserved
+	//	*Event_SynthesisStep
 	//	*Event_OrderRequested
 	//	*Event_VerdictGiven
 	//	*Event_OrdersSubmitted
@@ -428,6 +429,15 @@ func (x *Event) GetOutcomeObserved() *OutcomeObserved {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_OutcomeObserved); ok {
 			return x.OutcomeObserved
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetSynthesisStep() *SynthesisStep {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_SynthesisStep); ok {
+			return x.SynthesisStep
 		}
 	}
 	return nil
@@ -637,6 +647,11 @@ type Event_OutcomeObserved struct {
 	OutcomeObserved *OutcomeObserved `protobuf:"bytes,26,opt,name=outcome_observed,json=outcomeObserved,proto3,oneof"`
 }
 
+type Event_SynthesisStep struct {
+	// A step of a request to a language model.
+	SynthesisStep *SynthesisStep `protobuf:"bytes,27,opt,name=synthesis_step,json=synthesisStep,proto3,oneof"`
+}
+
 type Event_OrderRequested struct {
 	// A person, or a program with a token, has asked for an order.
 	OrderRequested *OrderRequested `protobuf:"bytes,30,opt,name=order_requested,json=orderRequested,proto3,oneof"`
@@ -744,6 +759,8 @@ func (*Event_StrategyStateChanged) isEvent_Payload() {}
 func (*Event_DecisionMade) isEvent_Payload() {}
 
 func (*Event_OutcomeObserved) isEvent_Payload() {}
+
+func (*Event_SynthesisStep) isEvent_Payload() {}
 
 func (*Event_OrderRequested) isEvent_Payload() {}
 
@@ -865,7 +882,7 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\tR\binterval\x12 \n" +
 	"\fopen_time_ns\x18\x06 \x01(\x10R\n" +
 	"openTimeNs\x12\x1a\n" +
-	"\brevision\x18\a \x01(\rR\brevision\"\xa6\x11\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\xf3\x11\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -879,7 +896,8 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\rsignal_raised\x18\x14 \x01(\v2!.venuemesh.events.v1.SignalRaisedH\x00R\fsignalRaised\x12a\n" +
 	"\x16strategy_state_changed\x18\x15 \x01(\v2).venuemesh.events.v1.StrategyStateChangedH\x00R\x14strategyStateChanged\x12H\n" +
 	"\rdecision_made\x18\x19 \x01(\v2!.venuemesh.events.v1.DecisionMadeH\x00R\fdecisionMade\x12Q\n" +
-	"\x10outcome_observed\x18\x1a \x01(\v2$.venuemesh.events.v1.OutcomeObservedH\x00R\x0foutcomeObserved\x12N\n" +
+	"\x10outcome_observed\x18\x1a \x01(\v2$.venuemesh.events.v1.OutcomeObservedH\x00R\x0foutcomeObserved\x12K\n" +
+	"\x0esynthesis_step\x18\x1b \x01(\v2\".venuemesh.events.v1.SynthesisStepH\x00R\rsynthesisStep\x12N\n" +
 	"\x0forder_requested\x18\x1e \x01(\v2#.venuemesh.events.v1.OrderRequestedH\x00R\x0eorderRequested\x12H\n" +
 	"\rverdict_given\x18\x1f \x01(\v2!.venuemesh.events.v1.VerdictGivenH\x00R\fverdictGiven\x12Q\n" +
 	"\x10orders_submitted\x18  \x01(\v2$.venuemesh.events.v1.OrdersSubmittedH\x00R\x0fordersSubmitted\x12E\n" +
@@ -941,26 +959,27 @@ var file_venuemesh_events_v1_event_proto_goTypes = []any{
 	(*StrategyStateChanged)(nil),  // 8: venuemesh.events.v1.StrategyStateChanged
 	(*DecisionMade)(nil),          // 9: venuemesh.events.v1.DecisionMade
 	(*OutcomeObserved)(nil),       // 10: venuemesh.events.v1.OutcomeObserved
-	(*OrderRequested)(nil),        // 11: venuemesh.events.v1.OrderRequested
-	(*VerdictGiven)(nil),          // 12: venuemesh.events.v1.VerdictGiven
-	(*OrdersSubmitted)(nil),       // 13: venuemesh.events.v1.OrdersSubmitted
-	(*ModeChanged)(nil),           // 14: venuemesh.events.v1.ModeChanged
-	(*PositionChanged)(nil),       // 15: venuemesh.events.v1.PositionChanged
-	(*PolicyChanged)(nil),         // 16: venuemesh.events.v1.PolicyChanged
-	(*ReconciliationChanged)(nil), // 17: venuemesh.events.v1.ReconciliationChanged
-	(*ProtectionChanged)(nil),     // 18: venuemesh.events.v1.ProtectionChanged
-	(*ProposalChanged)(nil),       // 19: venuemesh.events.v1.ProposalChanged
-	(*LegacyPositionChanged)(nil), // 20: venuemesh.events.v1.LegacyPositionChanged
-	(*PositionAdopted)(nil),       // 21: venuemesh.events.v1.PositionAdopted
-	(*OrderChanged)(nil),          // 22: venuemesh.events.v1.OrderChanged
-	(*OrderFilled)(nil),           // 23: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),             // 24: venuemesh.events.v1.CashMoved
-	(*BalancesOpened)(nil),        // 25: venuemesh.events.v1.BalancesOpened
-	(*PositionOpened)(nil),        // 26: venuemesh.events.v1.PositionOpened
-	(*PostingsBooked)(nil),        // 27: venuemesh.events.v1.PostingsBooked
-	(*PostingsRefused)(nil),       // 28: venuemesh.events.v1.PostingsRefused
-	(*CheckpointSigned)(nil),      // 29: venuemesh.events.v1.CheckpointSigned
-	(*CallMade)(nil),              // 30: venuemesh.events.v1.CallMade
+	(*SynthesisStep)(nil),         // 11: venuemesh.events.v1.SynthesisStep
+	(*OrderRequested)(nil),        // 12: venuemesh.events.v1.OrderRequested
+	(*VerdictGiven)(nil),          // 13: venuemesh.events.v1.VerdictGiven
+	(*OrdersSubmitted)(nil),       // 14: venuemesh.events.v1.OrdersSubmitted
+	(*ModeChanged)(nil),           // 15: venuemesh.events.v1.ModeChanged
+	(*PositionChanged)(nil),       // 16: venuemesh.events.v1.PositionChanged
+	(*PolicyChanged)(nil),         // 17: venuemesh.events.v1.PolicyChanged
+	(*ReconciliationChanged)(nil), // 18: venuemesh.events.v1.ReconciliationChanged
+	(*ProtectionChanged)(nil),     // 19: venuemesh.events.v1.ProtectionChanged
+	(*ProposalChanged)(nil),       // 20: venuemesh.events.v1.ProposalChanged
+	(*LegacyPositionChanged)(nil), // 21: venuemesh.events.v1.LegacyPositionChanged
+	(*PositionAdopted)(nil),       // 22: venuemesh.events.v1.PositionAdopted
+	(*OrderChanged)(nil),          // 23: venuemesh.events.v1.OrderChanged
+	(*OrderFilled)(nil),           // 24: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),             // 25: venuemesh.events.v1.CashMoved
+	(*BalancesOpened)(nil),        // 26: venuemesh.events.v1.BalancesOpened
+	(*PositionOpened)(nil),        // 27: venuemesh.events.v1.PositionOpened
+	(*PostingsBooked)(nil),        // 28: venuemesh.events.v1.PostingsBooked
+	(*PostingsRefused)(nil),       // 29: venuemesh.events.v1.PostingsRefused
+	(*CheckpointSigned)(nil),      // 30: venuemesh.events.v1.CheckpointSigned
+	(*CallMade)(nil),              // 31: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.EventPosition.stream:type_name -> venuemesh.events.v1.EventStream
@@ -971,33 +990,34 @@ var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	8,  // 5: venuemesh.events.v1.Event.strategy_state_changed:type_name -> venuemesh.events.v1.StrategyStateChanged
 	9,  // 6: venuemesh.events.v1.Event.decision_made:type_name -> venuemesh.events.v1.DecisionMade
 	10, // 7: venuemesh.events.v1.Event.outcome_observed:type_name -> venuemesh.events.v1.OutcomeObserved
-	11, // 8: venuemesh.events.v1.Event.order_requested:type_name -> venuemesh.events.v1.OrderRequested
-	12, // 9: venuemesh.events.v1.Event.verdict_given:type_name -> venuemesh.events.v1.VerdictGiven
-	13, // 10: venuemesh.events.v1.Event.orders_submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
-	14, // 11: venuemesh.events.v1.Event.mode_changed:type_name -> venuemesh.events.v1.ModeChanged
-	15, // 12: venuemesh.events.v1.Event.position_changed:type_name -> venuemesh.events.v1.PositionChanged
-	16, // 13: venuemesh.events.v1.Event.policy_changed:type_name -> venuemesh.events.v1.PolicyChanged
-	17, // 14: venuemesh.events.v1.Event.reconciliation_changed:type_name -> venuemesh.events.v1.ReconciliationChanged
-	18, // 15: venuemesh.events.v1.Event.protection_changed:type_name -> venuemesh.events.v1.ProtectionChanged
-	19, // 16: venuemesh.events.v1.Event.proposal_changed:type_name -> venuemesh.events.v1.ProposalChanged
-	20, // 17: venuemesh.events.v1.Event.legacy_position_changed:type_name -> venuemesh.events.v1.LegacyPositionChanged
-	21, // 18: venuemesh.events.v1.Event.position_adopted:type_name -> venuemesh.events.v1.PositionAdopted
-	22, // 19: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
-	23, // 20: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
-	24, // 21: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
-	25, // 22: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
-	26, // 23: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
-	27, // 24: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
-	28, // 25: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
-	29, // 26: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
-	30, // 27: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
-	1,  // 28: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
-	3,  // 29: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
-	30, // [30:30] is the sub-list for method output_type
-	30, // [30:30] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	11, // 8: venuemesh.events.v1.Event.synthesis_step:type_name -> venuemesh.events.v1.SynthesisStep
+	12, // 9: venuemesh.events.v1.Event.order_requested:type_name -> venuemesh.events.v1.OrderRequested
+	13, // 10: venuemesh.events.v1.Event.verdict_given:type_name -> venuemesh.events.v1.VerdictGiven
+	14, // 11: venuemesh.events.v1.Event.orders_submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
+	15, // 12: venuemesh.events.v1.Event.mode_changed:type_name -> venuemesh.events.v1.ModeChanged
+	16, // 13: venuemesh.events.v1.Event.position_changed:type_name -> venuemesh.events.v1.PositionChanged
+	17, // 14: venuemesh.events.v1.Event.policy_changed:type_name -> venuemesh.events.v1.PolicyChanged
+	18, // 15: venuemesh.events.v1.Event.reconciliation_changed:type_name -> venuemesh.events.v1.ReconciliationChanged
+	19, // 16: venuemesh.events.v1.Event.protection_changed:type_name -> venuemesh.events.v1.ProtectionChanged
+	20, // 17: venuemesh.events.v1.Event.proposal_changed:type_name -> venuemesh.events.v1.ProposalChanged
+	21, // 18: venuemesh.events.v1.Event.legacy_position_changed:type_name -> venuemesh.events.v1.LegacyPositionChanged
+	22, // 19: venuemesh.events.v1.Event.position_adopted:type_name -> venuemesh.events.v1.PositionAdopted
+	23, // 20: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
+	24, // 21: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
+	25, // 22: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
+	26, // 23: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
+	27, // 24: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
+	28, // 25: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
+	29, // 26: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
+	30, // 27: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
+	31, // 28: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
+	1,  // 29: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
+	3,  // 30: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_event_proto_init() }
@@ -1017,6 +1037,7 @@ func file_venuemesh_events_v1_event_proto_init() {
 		(*Event_StrategyStateChanged)(nil),
 		(*Event_DecisionMade)(nil),
 		(*Event_OutcomeObserved)(nil),
+		(*Event_SynthesisStep)(nil),
 		(*Event_OrderRequested)(nil),
 		(*Event_VerdictGiven)(nil),
 		(*Event_OrdersSubmitted)(nil),

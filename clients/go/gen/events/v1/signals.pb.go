@@ -377,6 +377,71 @@ func (x *PositionRequest) GetTrailingDistance() string {
 	return ""
 }
 
+// How a language model is asked before an entry is decided on.
+type SynthesisRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Longest time from the storing of the signal to an answer, in milliseconds. Then the rules
+	// decide.
+	AnswerMaxMs uint32 `protobuf:"varint,1,opt,name=answer_max_ms,json=answerMaxMs,proto3" json:"answer_max_ms,omitempty"`
+	// Most conviction of an entry without a usable answer, from 0 to 1.
+	ConvictionMax float64 `protobuf:"fixed64,2,opt,name=conviction_max,json=convictionMax,proto3" json:"conviction_max,omitempty"`
+	// Whether an answer that opposes the signal blocks it. If not, it lowers the conviction.
+	OpposingBlocks bool `protobuf:"varint,3,opt,name=opposing_blocks,json=opposingBlocks,proto3" json:"opposing_blocks,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SynthesisRequest) Reset() {
+	*x = SynthesisRequest{}
+	mi := &file_venuemesh_events_v1_signals_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SynthesisRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SynthesisRequest) ProtoMessage() {}
+
+func (x *SynthesisRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_signals_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SynthesisRequest.ProtoReflect.Descriptor instead.
+func (*SynthesisRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_signals_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *SynthesisRequest) GetAnswerMaxMs() uint32 {
+	if x != nil {
+		return x.AnswerMaxMs
+	}
+	return 0
+}
+
+func (x *SynthesisRequest) GetConvictionMax() float64 {
+	if x != nil {
+		return x.ConvictionMax
+	}
+	return 0
+}
+
+func (x *SynthesisRequest) GetOpposingBlocks() bool {
+	if x != nil {
+		return x.OpposingBlocks
+	}
+	return false
+}
+
 // A strategy asks for a position.
 type SignalRaised struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -410,14 +475,17 @@ type SignalRaised struct {
 	Request *PositionRequest `protobuf:"bytes,14,opt,name=request,proto3" json:"request,omitempty"`
 	// Size of the strategy's position in the instrument, as far as it knew then: by the fills of its
 	// own orders, in the unit of the instrument; negative if short. Decimal text.
-	PositionSize  string `protobuf:"bytes,15,opt,name=position_size,json=positionSize,proto3" json:"position_size,omitempty"`
+	PositionSize string `protobuf:"bytes,15,opt,name=position_size,json=positionSize,proto3" json:"position_size,omitempty"`
+	// Of POSITION_ACTION_OPEN: a language model is asked first, if the advisor has one. Not set: none
+	// is.
+	Synthesis     *SynthesisRequest `protobuf:"bytes,16,opt,name=synthesis,proto3" json:"synthesis,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SignalRaised) Reset() {
 	*x = SignalRaised{}
-	mi := &file_venuemesh_events_v1_signals_proto_msgTypes[3]
+	mi := &file_venuemesh_events_v1_signals_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -429,7 +497,7 @@ func (x *SignalRaised) String() string {
 func (*SignalRaised) ProtoMessage() {}
 
 func (x *SignalRaised) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_signals_proto_msgTypes[3]
+	mi := &file_venuemesh_events_v1_signals_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -442,7 +510,7 @@ func (x *SignalRaised) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalRaised.ProtoReflect.Descriptor instead.
 func (*SignalRaised) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_signals_proto_rawDescGZIP(), []int{3}
+	return file_venuemesh_events_v1_signals_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *SignalRaised) GetStrategy() string {
@@ -550,6 +618,13 @@ func (x *SignalRaised) GetPositionSize() string {
 	return ""
 }
 
+func (x *SignalRaised) GetSynthesis() *SynthesisRequest {
+	if x != nil {
+		return x.Synthesis
+	}
+	return nil
+}
+
 // A strategy has started on an instrument, has failed or has stopped.
 type StrategyStateChanged struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -571,7 +646,7 @@ type StrategyStateChanged struct {
 
 func (x *StrategyStateChanged) Reset() {
 	*x = StrategyStateChanged{}
-	mi := &file_venuemesh_events_v1_signals_proto_msgTypes[4]
+	mi := &file_venuemesh_events_v1_signals_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -583,7 +658,7 @@ func (x *StrategyStateChanged) String() string {
 func (*StrategyStateChanged) ProtoMessage() {}
 
 func (x *StrategyStateChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_signals_proto_msgTypes[4]
+	mi := &file_venuemesh_events_v1_signals_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -596,7 +671,7 @@ func (x *StrategyStateChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StrategyStateChanged.ProtoReflect.Descriptor instead.
 func (*StrategyStateChanged) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_signals_proto_rawDescGZIP(), []int{4}
+	return file_venuemesh_events_v1_signals_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *StrategyStateChanged) GetStrategy() string {
@@ -665,7 +740,11 @@ const file_venuemesh_events_v1_signals_proto_rawDesc = "" +
 	"\rstop_distance\x18\x03 \x01(\tR\fstopDistance\x12'\n" +
 	"\x0ftarget_distance\x18\x04 \x01(\tR\x0etargetDistance\x12'\n" +
 	"\x0freduce_fraction\x18\x05 \x01(\tR\x0ereduceFraction\x12+\n" +
-	"\x11trailing_distance\x18\x06 \x01(\tR\x10trailingDistance\"\xc4\x04\n" +
+	"\x11trailing_distance\x18\x06 \x01(\tR\x10trailingDistance\"\x86\x01\n" +
+	"\x10SynthesisRequest\x12\"\n" +
+	"\ranswer_max_ms\x18\x01 \x01(\rR\vanswerMaxMs\x12%\n" +
+	"\x0econviction_max\x18\x02 \x01(\x01R\rconvictionMax\x12'\n" +
+	"\x0fopposing_blocks\x18\x03 \x01(\bR\x0eopposingBlocks\"\x89\x05\n" +
 	"\fSignalRaised\x12\x1a\n" +
 	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12)\n" +
 	"\x10strategy_version\x18\x02 \x01(\tR\x0fstrategyVersion\x12\x14\n" +
@@ -684,7 +763,8 @@ const file_venuemesh_events_v1_signals_proto_rawDesc = "" +
 	"\x0fexpires_time_ns\x18\f \x01(\x10R\rexpiresTimeNs\x12(\n" +
 	"\x03bar\x18\r \x01(\v2\x16.venuemesh.bars.v1.BarR\x03bar\x12>\n" +
 	"\arequest\x18\x0e \x01(\v2$.venuemesh.events.v1.PositionRequestR\arequest\x12#\n" +
-	"\rposition_size\x18\x0f \x01(\tR\fpositionSize\"\xe0\x01\n" +
+	"\rposition_size\x18\x0f \x01(\tR\fpositionSize\x12C\n" +
+	"\tsynthesis\x18\x10 \x01(\v2%.venuemesh.events.v1.SynthesisRequestR\tsynthesis\"\xe0\x01\n" +
 	"\x14StrategyStateChanged\x12\x1a\n" +
 	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12)\n" +
 	"\x10strategy_version\x18\x02 \x01(\tR\x0fstrategyVersion\x12\x14\n" +
@@ -719,31 +799,33 @@ func file_venuemesh_events_v1_signals_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_events_v1_signals_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_venuemesh_events_v1_signals_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_venuemesh_events_v1_signals_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_venuemesh_events_v1_signals_proto_goTypes = []any{
 	(PositionAction)(0),          // 0: venuemesh.events.v1.PositionAction
 	(StrategyRunState)(0),        // 1: venuemesh.events.v1.StrategyRunState
 	(*FeatureValue)(nil),         // 2: venuemesh.events.v1.FeatureValue
 	(*RuleScore)(nil),            // 3: venuemesh.events.v1.RuleScore
 	(*PositionRequest)(nil),      // 4: venuemesh.events.v1.PositionRequest
-	(*SignalRaised)(nil),         // 5: venuemesh.events.v1.SignalRaised
-	(*StrategyStateChanged)(nil), // 6: venuemesh.events.v1.StrategyStateChanged
-	(v1.Side)(0),                 // 7: venuemesh.common.v1.Side
-	(*v11.Bar)(nil),              // 8: venuemesh.bars.v1.Bar
+	(*SynthesisRequest)(nil),     // 5: venuemesh.events.v1.SynthesisRequest
+	(*SignalRaised)(nil),         // 6: venuemesh.events.v1.SignalRaised
+	(*StrategyStateChanged)(nil), // 7: venuemesh.events.v1.StrategyStateChanged
+	(v1.Side)(0),                 // 8: venuemesh.common.v1.Side
+	(*v11.Bar)(nil),              // 9: venuemesh.bars.v1.Bar
 }
 var file_venuemesh_events_v1_signals_proto_depIdxs = []int32{
 	2, // 0: venuemesh.events.v1.RuleScore.values:type_name -> venuemesh.events.v1.FeatureValue
 	0, // 1: venuemesh.events.v1.SignalRaised.action:type_name -> venuemesh.events.v1.PositionAction
-	7, // 2: venuemesh.events.v1.SignalRaised.side:type_name -> venuemesh.common.v1.Side
+	8, // 2: venuemesh.events.v1.SignalRaised.side:type_name -> venuemesh.common.v1.Side
 	3, // 3: venuemesh.events.v1.SignalRaised.rules:type_name -> venuemesh.events.v1.RuleScore
-	8, // 4: venuemesh.events.v1.SignalRaised.bar:type_name -> venuemesh.bars.v1.Bar
+	9, // 4: venuemesh.events.v1.SignalRaised.bar:type_name -> venuemesh.bars.v1.Bar
 	4, // 5: venuemesh.events.v1.SignalRaised.request:type_name -> venuemesh.events.v1.PositionRequest
-	1, // 6: venuemesh.events.v1.StrategyStateChanged.state:type_name -> venuemesh.events.v1.StrategyRunState
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	5, // 6: venuemesh.events.v1.SignalRaised.synthesis:type_name -> venuemesh.events.v1.SynthesisRequest
+	1, // 7: venuemesh.events.v1.StrategyStateChanged.state:type_name -> venuemesh.events.v1.StrategyRunState
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_signals_proto_init() }
@@ -759,7 +841,7 @@ func file_venuemesh_events_v1_signals_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_signals_proto_rawDesc), len(file_venuemesh_events_v1_signals_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
