@@ -216,6 +216,9 @@ class StrategyManager:
             for runner in before.runners:
                 runner.forget()
         known = self._made(wanted, program, error)
+        counts = {one.key: one.signals for one in before.runners} if before is not None else {}
+        for runner in known.runners:
+            runner.signals = counts.get(runner.key, 0)
         if not wanted.runs:
             for runner in known.runners:
                 runner.stay_stopped(BY_A_PERSON)

@@ -34,7 +34,7 @@ from kit.base.errors import StoreUnavailable
 from kit.events.event_log import EventConflict
 from kit.events.leases import LeaseLost
 from kit.strategy.input_feed import InputFeed
-from kit.strategy.instance import OPEN
+from kit.strategy.instance import CLOSE, FLIP, OPEN
 from kit.strategy.strategy import Instrument
 
 RETRY_SECONDS_MAX = 5.0
@@ -80,7 +80,7 @@ class StrategyRunner:
         self.position = store.FLAT
         """As of the newest bar."""
         self.signals = 0
-        """Since the start."""
+        """Since the start of the detector; whoever replaces a runner keeps it."""
         self._program = program
         self._instrument = instrument
         self._context = context
@@ -236,7 +236,7 @@ class StrategyRunner:
         position = await context.steps.position(self.key)
         # No transaction is open while the code of a strategy runs: it may take seconds.
         found = await self._updated(steps, position)
-        events = list(filter(self._may_raise, found.events))
+        events = _while_paused(found.events) if self._is_paused else found.events
         version = self.terms.version
         now = StoredInstance(version, newest.open_time_ns, newest.revision, found.state)
         await context.steps.keep(
@@ -260,9 +260,6 @@ class StrategyRunner:
             self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         dropped = len(found.events) - len(events)
         self._context.metrics.evaluated(self.key.strategy, len(steps), len(events), dropped)
-
-    def _may_raise(self, event: event_pb2.Event) -> bool:
-        return not (self._is_paused and event.signal_raised.action == OPEN)
 
     async def _updated(self, steps: Sequence[BarStep], position: Decimal) -> Evaluated:
         """The result of bars. If another strategy has ended the worker process, and the state is
@@ -318,6 +315,16 @@ class StrategyRunner:
         now = InstanceState(self.terms.version, state, detail)
         stored_time_ns = self._context.clock.time_ns()
         await instance_states.record(connection, self.key, now, time_ns, stored_time_ns)
+
+
+def _while_paused(events: Sequence[event_pb2.Event]) -> Sequence[event_pb2.Event]:
+    """Without those that open a position; a flip only closes."""
+    kept = [event for event in events if event.signal_raised.action != OPEN]
+    for event in kept:
+        if event.signal_raised.action == FLIP:
+            event.signal_raised.action = CLOSE
+            event.signal_raised.ClearField("request")
+    return kept
 
 
 def batched(bars: Sequence[bars_pb2.Bar], count: int) -> Iterator[Sequence[bars_pb2.Bar]]:

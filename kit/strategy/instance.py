@@ -1,6 +1,6 @@
 """A strategy on one instrument: bars in, signals out. No clock, no store."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -16,10 +16,11 @@ from kit.features.expression import Expression
 from kit.features.market_inputs import MarketInputs
 from kit.strategy.loader import LoadedStrategy
 from kit.strategy.scores import Scores
-from kit.strategy.strategy import Instrument
+from kit.strategy.strategy import Exit, Instrument
 from kit.strategy.strategy_terms import signal_event, terms_of
 
 OPEN, CLOSE = signals_pb2.POSITION_ACTION_OPEN, signals_pb2.POSITION_ACTION_CLOSE
+REDUCE, FLIP = signals_pb2.POSITION_ACTION_REDUCE, signals_pb2.POSITION_ACTION_FLIP
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 FLAT = Decimal(0)
 
@@ -31,13 +32,17 @@ class SavedInstance(msgspec.Struct, frozen=True, array_like=True):
     functions: list[Value]
     """Newest values of the conditions that are functions."""
     last_action: int = 0
-    """Of the newest signal, 0 before the first."""
+    """Of the newest signal on the position, 0 before the first."""
     last_opened_time_ns: int = 0
     """End of the bar of the newest signal that opened a position."""
     last_expires_time_ns: int = 0
     """Of the newest signal."""
     inputs: list[Any] = []
     """The newest market data besides its bars."""
+    closing_side: int = 0
+    """Of an order that closes its position, 0 without one."""
+    reduced_by: list[str] = []
+    """Names of the exits that have reduced the position."""
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -72,6 +77,8 @@ class StrategyInstance:
         self._last_action = 0
         self._last_opened_time_ns = 0
         self._last_expires_time_ns = 0
+        self._closing_side = 0
+        self._reduced_by: list[str] = []
 
     def warm_up(self, bar: bars_pb2.Bar) -> None:
         """See a bar that is too old for a signal."""
@@ -92,19 +99,25 @@ class StrategyInstance:
     def observe(self, bar: FeatureBar, position: Decimal) -> signals_pb2.SignalRaised | None:
         """Like ``update``, from a FeatureBar. Returns a signal, which ``event`` makes an event."""
         self.warm_up_numbers(bar)
+        side = closing_side(position)
+        if side != self._closing_side:
+            # Signals on the position before are over.
+            self._closing_side, self._reduced_by, self._last_action = side, [], 0
         if self._flaw(bar):
             return None
-        raised = self._opened(bar) if position == FLAT else self._closed(bar, position)
+        raised = self._opened(bar) if position == FLAT else self._changed(bar)
         if raised is None:
             return None
         raised.position_size = format(position, "f")
         self._last_action = raised.action
         self._last_expires_time_ns = bar.close_time_ns + self.strategy.expiry_ns
+        if raised.action in (OPEN, FLIP):
+            self._last_opened_time_ns = bar.close_time_ns
         return raised
 
     def explain(self, bar: bars_pb2.Bar | None) -> Explanation:
         """The current scores. ``bar``: the newest one."""
-        rules, exits = self._scores.rule_scores(), self._scores.exit_scores(1.0)
+        rules, exits = self._scores.rule_scores(), self._scores.exit_scores()
         flaw = "no bar has been seen yet" if bar is None else self._flaw(feature_bar(bar))
         return Explanation(rules, exits, self._scores.score(), flaw or self._objection())
 
@@ -127,6 +140,8 @@ class StrategyInstance:
                 self._last_opened_time_ns,
                 self._last_expires_time_ns,
                 self.inputs.save(),
+                self._closing_side,
+                self._reduced_by,
             )
         )
 
@@ -141,6 +156,7 @@ class StrategyInstance:
         self._last_action = found.last_action
         self._last_opened_time_ns = found.last_opened_time_ns
         self._last_expires_time_ns = found.last_expires_time_ns
+        self._closing_side, self._reduced_by = found.closing_side, found.reduced_by
 
     def _flaw(self, bar: FeatureBar) -> str:
         """Why the bar raises no signal; empty if it may."""
@@ -159,40 +175,72 @@ class StrategyInstance:
         if bar.close_time_ns < self._last_expires_time_ns:
             # The orders of the previous signal may still be in flight.
             return None
+        return self._entry(bar, OPEN, (BUY, SELL))
+
+    def _changed(self, bar: FeatureBar) -> signals_pb2.SignalRaised | None:
+        """Of a strategy with a position."""
+        if self._last_action in (CLOSE, FLIP) and bar.close_time_ns < self._last_expires_time_ns:
+            return None
+        if self.strategy.flips and (flipped := self._entry(bar, FLIP, (self._closing_side,))):
+            return flipped
+        closed = "long" if self._closing_side == SELL else "short"
+        wanted = self._scores.wanted_exits(closed)
+        whole = [one for one in wanted if not one.is_partial]
+        if whole:
+            return self._exit(CLOSE, closed, whole)
+        unused = [one for one in wanted if one.name not in self._reduced_by]
+        if not unused:
+            return None
+        # One at a time: the next one reduces what this one leaves.
+        self._reduced_by = [*self._reduced_by, unused[0].name]
+        return self._exit(REDUCE, closed, unused[:1])
+
+    def _entry(
+        self,
+        bar: FeatureBar,
+        action: signals_pb2.PositionAction.ValueType,
+        sides: Collection[int],
+    ) -> signals_pb2.SignalRaised | None:
+        """A signal that opens a position on one of these sides."""
         if self._last_opened_time_ns and (
             bar.close_time_ns < self._last_opened_time_ns + self.strategy.cooldown_ns
         ):
             return None
         score = self._scores.score()
-        if score is None or abs(score) < self.strategy.threshold or self._scores.veto():
+        if score is None or abs(score) < self.strategy.threshold:
+            return None
+        side = BUY if score > 0 else SELL
+        if side not in sides or self._scores.veto():
             return None
         request = self._request()
         if request is None:
             return None
-        self._last_opened_time_ns = bar.close_time_ns
         return signals_pb2.SignalRaised(
-            action=OPEN,
-            side=BUY if score > 0 else SELL,
+            action=action,
+            side=side,
             conviction=abs(score),
             score=score,
             rules=self._scores.rule_scores(),
             request=request,
         )
 
-    def _closed(self, bar: FeatureBar, position: Decimal) -> signals_pb2.SignalRaised | None:
-        if self._last_action == CLOSE and bar.close_time_ns < self._last_expires_time_ns:
-            return None
-        side, score, closed = (SELL, -1.0, "long") if position > FLAT else (BUY, 1.0, "short")
-        if not self._scores.wanted_exits(closed):
-            return None
-        rules, exits = self._scores.rule_scores(), self._scores.exit_scores(score, closed)
-        return signals_pb2.SignalRaised(
-            action=CLOSE,
-            side=side,
-            conviction=1.0,
-            score=score,
-            rules=[*rules, *exits],
+    def _exit(
+        self,
+        action: signals_pb2.PositionAction.ValueType,
+        closed: str,
+        followed: Sequence[Exit],
+    ) -> signals_pb2.SignalRaised:
+        side, score = (SELL, -1.0) if closed == "long" else (BUY, 1.0)
+        rules, exits = (
+            self._scores.rule_scores(),
+            self._scores.exit_scores_of(closed, score, followed),
         )
+        raised = signals_pb2.SignalRaised(
+            action=action, side=side, conviction=1.0, score=score, rules=[*rules, *exits]
+        )
+        if action == REDUCE:
+            raised.request.reduce_fraction = format(Decimal(followed[0].fraction), "f")
+        return raised
 
     def event(self, bar: bars_pb2.Bar, raised: signals_pb2.SignalRaised) -> event_pb2.Event:
         """The signal on a bar that it has just seen."""
@@ -228,6 +276,13 @@ class StrategyInstance:
         if abs(score) < threshold:
             return f"the score {score:g} is below the threshold {threshold:g}"
         return ""
+
+
+def closing_side(position: Decimal) -> types_pb2.Side.ValueType:
+    """The side of an order that closes a position; SIDE_UNSPECIFIED without one."""
+    if position == FLAT:
+        return types_pb2.SIDE_UNSPECIFIED
+    return SELL if position > FLAT else BUY
 
 
 def feature_bar(bar: bars_pb2.Bar) -> FeatureBar:

@@ -8,7 +8,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import signals_pb2
 
 from kit.features.evaluator import FeatureBar
-from kit.strategy.instance import FLAT, OPEN, StrategyInstance
+from kit.strategy.instance import CLOSE, FLAT, REDUCE, StrategyInstance
 
 ASSUMED_SIZE = Decimal(1)
 
@@ -41,7 +41,7 @@ class RecordedPositions:
 
 
 class AssumedPositions:
-    """As if each signal were filled before the next bar, with a size of 1."""
+    """As if each signal were filled before the next bar, and opened a size of 1."""
 
     def __init__(self) -> None:
         self._size = FLAT
@@ -52,7 +52,10 @@ class AssumedPositions:
     def raised(self, signal: signals_pb2.SignalRaised) -> None:
         is_bought = signal.side == types_pb2.SIDE_BUY
         opened = ASSUMED_SIZE if is_bought else -ASSUMED_SIZE
-        self._size = opened if signal.action == OPEN else FLAT
+        if signal.action == REDUCE:
+            self._size *= 1 - Decimal(signal.request.reduce_fraction)
+        else:
+            self._size = FLAT if signal.action == CLOSE else opened
 
 
 class PastSignal(NamedTuple):

@@ -1,6 +1,6 @@
 """Scores of a strategy's rules and states of its exits after a bar."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from venuemesh.events.v1 import signals_pb2
@@ -108,13 +108,16 @@ class Scores:
         """The score of each rule, with its reason."""
         return list(map(self._rule_score, self.strategy.rules))
 
-    def exit_scores(self, score: float, closed: str = "") -> list[signals_pb2.RuleScore]:
-        """What each exit of a side says, and why; empty: of both. ``score``: where it wants to
-        close."""
-        wanted = [
-            one for one in self.strategy.exits if one.closes in (closed, "both") or not closed
-        ]
-        return [self._exit_score(one, score) for one in wanted]
+    def exit_scores(self) -> list[signals_pb2.RuleScore]:
+        """1 of each exit whose condition is true, and why."""
+        return [self._exit_score(one, 1.0) for one in self.strategy.exits]
+
+    def exit_scores_of(
+        self, closed: str, score: float, followed: Collection[Exit]
+    ) -> list[signals_pb2.RuleScore]:
+        """What each exit of a side says, and why. ``score``: of those that a signal follows."""
+        wanted = [one for one in self.strategy.exits if one.closes in (closed, "both")]
+        return [self._exit_score(one, score if one in followed else 0.0) for one in wanted]
 
     def save(self) -> tuple[list[object], Sequence[Value]]:
         """What the evaluator keeps, and the newest values of functions."""

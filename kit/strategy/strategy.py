@@ -55,18 +55,26 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exit:
-    """Closes the position while its condition is true."""
+    """Closes the position, or reduces it once, while its condition is true."""
 
     name: str
     condition: Condition
     closes: ClosedSide = "both"
     """Which positions."""
+    fraction: str = "1"
+    """Part of the position to close, decimal text. Less than 1: once for each position."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a part of the position remains."""
+        return _decimal(self.fraction) < 1
 
     def __post_init__(self) -> None:
         _require_name("name", self.name)
         _require_condition(self.condition)
         allowed = ("long", "short", "both")
         _require("closes", self.closes, self.closes in allowed, ", ".join(allowed))
+        _require_fraction("fraction", self.fraction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +104,7 @@ class PositionSize:
         if self.notional:
             _require("notional", self.notional, _decimal(self.notional) > 0, "decimal text above 0")
         if self.risk_fraction:
-            fraction = _decimal(self.risk_fraction)
-            allowed = "decimal text above 0, up to 1"
-            _require("risk_fraction", self.risk_fraction, 0 < fraction <= 1, allowed)
+            _require_fraction("risk_fraction", self.risk_fraction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +123,8 @@ class Strategy:
     """How far from 0 the weighted mean of the scores must be, above 0 and up to 1."""
     position: PositionSize
     exits: tuple[Exit, ...] = ()
+    flips: bool = False
+    """Whether a score for the other side closes the position and opens one there."""
     quorum: float = 1.0
     """Part of the weight of all rules that must not abstain, above 0 and up to 1."""
     cooldown_s: int = 60
@@ -222,6 +230,10 @@ def _decimal(text: str) -> Decimal:
 def _require(name: str, value: object, is_allowed: bool, allowed: str) -> None:
     if not is_allowed:
         raise ValueError(f"{name} is {value!r}; allowed: {allowed}")
+
+
+def _require_fraction(name: str, text: str) -> None:
+    _require(name, text, 0 < _decimal(text) <= 1, "decimal text above 0, up to 1")
 
 
 def _require_name(field: str, name: str) -> None:

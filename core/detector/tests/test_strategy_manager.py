@@ -17,7 +17,7 @@ from core.detector.strategy_runner import FAILED, PAUSED, RUNNING, STOPPED
 from core.detector.tests.process import STRATEGY
 from core.detector.tests.rig import numbers, rig_for
 from kit.base.errors import BadRequest, UnknownStrategy
-from kit.strategy.instance import CLOSE, OPEN
+from kit.strategy.instance import CLOSE, FLIP, OPEN, SELL
 from kit.strategy.loader import load_source
 from kit.strategy.tests.market import bar
 from tests.support.waiting import until
@@ -34,6 +34,13 @@ CLOSING = (
     .replace("import PositionSize", "import Exit, PositionSize")
 )
 """Opens a position on each bar, and closes it on each bar."""
+FLIPPING = (
+    CLOSING.replace("always", "flipping")
+    .replace("closing", "flipping")
+    .replace("    threshold=0.5,\n", "    threshold=0.5,\n    flips=True,\n")
+    .replace('name="up"', 'name="up", score=-1.0')
+)
+"""Sells on each bar, and turns a long position."""
 CLOSING_KEY = InstanceKey("closing", "binance", "BTCUSDT")
 
 
@@ -92,6 +99,13 @@ async def sent(rig, manager, number):
         return runs and all(one.bar == bar(number) for one in runs)
 
     await until(is_seen)
+
+
+async def switched(rig, manager, request):
+    """Pause or resume the only strategy, and wait until it is so."""
+    before = manager.runners[0]
+    await request
+    await until(lambda: manager.runners[0] is not before and rig.bars.followers == 1)
 
 
 async def test_a_strategy_is_started_and_stopped_while_another_one_runs(rig):
@@ -164,6 +178,32 @@ async def test_a_paused_strategy_opens_no_position_and_still_closes_one(rig):
     assert numbers(await signals_of(rig, "always")) == list(range(3, 9))
     kinds = [state for state, _ in await rig.states("closing")]
     assert kinds == [stored.RUNNING, stored.PAUSED, stored.RUNNING, stored.STOPPED]
+
+
+async def test_flip_of_a_paused_strategy_only_closes(rig):
+    key = InstanceKey("flipping", "binance", "BTCUSDT")
+    async with running(rig, FLIPPING) as manager:
+        await until(lambda: rig.bars.followers == 1)
+        async with rig.database.transaction() as connection:
+            await store.keep_position(connection, key, Decimal(1))
+        for number in range(4):
+            await sent(rig, manager, number)
+        await switched(rig, manager, manager.pause("flipping"))
+        await sent(rig, manager, 4)
+    # The distance of the stop is known after three bars.
+    *_, flipped, closed = [one.signal_raised for one in await signals_of(rig, "flipping")]
+    assert (flipped.action, flipped.side, flipped.HasField("request")) == (FLIP, SELL, True)
+    assert (closed.action, closed.side, closed.HasField("request")) == (CLOSE, SELL, False)
+
+
+async def test_signals_are_counted_over_a_pause(rig):
+    async with running(rig, STRATEGY) as manager:
+        await until(lambda: rig.bars.followers == 1)
+        for number in range(5):
+            await sent(rig, manager, number)
+        await switched(rig, manager, manager.pause("always"))
+        await switched(rig, manager, manager.resume("always"))
+        assert [one.signals for one in manager.runners] == [2]
 
 
 async def test_a_changed_file_replaces_what_runs(rig):

@@ -2,7 +2,7 @@
 believed without a check."""
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -30,7 +30,7 @@ from core.detector.workers.messages import (
 from core.detector.workers.worker_process import WorkerProcess
 from kit.features.market_fields import InputKind
 from kit.features.market_inputs import InputSeries
-from kit.strategy.instance import BUY, CLOSE, FLAT, OPEN, SELL
+from kit.strategy.instance import BUY, CLOSE, FLAT, FLIP, OPEN, REDUCE, SELL, closing_side
 from kit.strategy.strategy import Instrument
 from kit.strategy.strategy_terms import StrategyTerms, signal_event
 
@@ -102,13 +102,8 @@ class RemoteInstance:
 
     def _event(self, bar: bars_pb2.Bar, content: bytes, position: Decimal) -> event_pb2.Event:
         signal = self._parsed(signals_pb2.SignalRaised, content)
-        is_right = (
-            signal.action == (OPEN if position == FLAT else CLOSE)
-            and signal.side in (BUY, SELL)
-            and 0 <= signal.conviction <= 1
-            and -1 <= signal.score <= 1
-        )
-        if not is_right:
+        is_right = 0 <= signal.conviction <= 1 and -1 <= signal.score <= 1
+        if not is_right or not _is_possible(signal, position):
             raise _wrong(self._terms.file, "a signal that no strategy raises")
         signal.position_size = format(position, "f")
         return signal_event(self._terms, self._instrument, bar, signal)
@@ -129,6 +124,22 @@ def expected(answer: Answer, kind: type[Expected], file: str) -> Expected:
     if isinstance(answer, Failed):
         raise StrategyFault(f"{file}:{answer.line}: {answer.reason}")
     raise _wrong(file, "the answer to another request")
+
+
+def _is_possible(signal: signals_pb2.SignalRaised, position: Decimal) -> bool:
+    """Whether a strategy with this position may want this."""
+    if position == FLAT:
+        return signal.action == OPEN and signal.side in (BUY, SELL)
+    is_partial = signal.action == REDUCE and _is_part(signal.request.reduce_fraction)
+    return (is_partial or signal.action in (CLOSE, FLIP)) and signal.side == closing_side(position)
+
+
+def _is_part(text: str) -> bool:
+    try:
+        fraction = Decimal(text)
+    except InvalidOperation:
+        return False
+    return fraction.is_finite() and 0 < fraction < 1
 
 
 def _wrong(file: str, what: str) -> StrategyFault:

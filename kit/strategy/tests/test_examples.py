@@ -10,7 +10,7 @@ from kit.events.event_log import encoded
 from kit.features.evaluator import FeatureBar
 from kit.features.market_fields import InputKind
 from kit.features.market_inputs import InputRow
-from kit.strategy.instance import StrategyInstance
+from kit.strategy.instance import BUY, CLOSE, FLIP, REDUCE, SELL, StrategyInstance
 from kit.strategy.loader import load_file
 from kit.strategy.past_signals import AssumedPositions, past_signals
 from kit.strategy.tests.market import BEGIN_NS, bar
@@ -61,17 +61,25 @@ def signals(file):
             yield one
 
     found = past_signals(of, bars(), first_ns, AssumedPositions())
-    return [encoded(of.event(bar(0), one.raised)) for one in found]
+    return [of.event(bar(0), one.raised) for one in found]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_an_example_raises_the_same_signals_each_time(file):
     found = signals(file)
     assert len(found) > 4
-    assert found == signals(file)
+    assert list(map(encoded, found)) == list(map(encoded, signals(file)))
+
+
+def test_stop_and_reverse_flips_and_reduces_positions_of_both_sides():
+    (file,) = [one for one in FILES if one.stem == "stop_and_reverse"]
+    found = [one.signal_raised for one in signals(file)]
+    wanted = {(one.action, one.side) for one in found}
+    assert {(action, side) for action in (REDUCE, FLIP) for side in (BUY, SELL)} <= wanted
+    assert CLOSE not in [one.action for one in found]
 
 
 def test_each_example_has_a_page():
     pages = {page.stem for page in (ROOT / "docs" / "strategies").glob("*.md")}
     assert pages == {file.stem for file in FILES}
-    assert len(FILES) == 8
+    assert len(FILES) == 9

@@ -3,6 +3,7 @@
 import random
 from decimal import Decimal
 
+import msgspec
 import pytest
 from venuemesh.bars.v1 import bars_pb2
 from venuemesh.common.v1 import types_pb2
@@ -24,6 +25,8 @@ from kit.strategy.tests.market import (
 
 FLAT, LONG, SHORT = Decimal(0), Decimal("0.5"), Decimal("-0.5")
 OPEN, CLOSE = signals_pb2.POSITION_ACTION_OPEN, signals_pb2.POSITION_ACTION_CLOSE
+REDUCE, FLIP = signals_pb2.POSITION_ACTION_REDUCE, signals_pb2.POSITION_ACTION_FLIP
+BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 WAVE = [100, 101, 103, 104, 103, 101, 99, 97, 96, 97, 99, 102, 104, 105, 103, 100]
 
 
@@ -42,17 +45,19 @@ def wave(count):
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_restart_after_each_bar_gives_the_same_bytes(seed):
-    source, raised = random.Random(seed), 0
-    uninterrupted, restored = instance(crossing()), instance(crossing())
+    source, raised = random.Random(seed), set()
+    half = Exit(name="half", condition=trade_flow > 0, fraction="0.5")
+    of = crossing(flips=seed % 2 == 1, exits=(half, *crossing().exits))
+    uninterrupted, restored = instance(of), instance(of)
     for number in range(200):
-        saved, restored = restored.save(), instance(crossing())
+        saved, restored = restored.save(), instance(of)
         restored.restore(saved)
         one = bar(number, 100.0 + source.randrange(20))
         position = source.choice([FLAT, FLAT, LONG, SHORT])
         first, second = uninterrupted.update(one, position), restored.update(one, position)
         assert (first and encoded(first)) == (second and encoded(second))
-        raised += first is not None
-    assert raised > 10
+        raised.add(first and first.signal_raised.action)
+    assert raised == {None, OPEN, CLOSE, REDUCE, *([FLIP] if of.flips else [])}
 
 
 def test_prices_that_go_up_and_down_raise_signals_of_each_kind():
@@ -204,6 +209,102 @@ def test_a_position_is_closed_at_once_after_it_was_opened():
     of = instance(strategy(exits=exits, expiry_s=60))
     assert of.update(bar(0), FLAT).signal_raised.action == OPEN
     assert of.update(bar(1), LONG).signal_raised.action == CLOSE
+
+
+def partial(name="half", fraction="0.5", **fields):
+    return Exit(name=name, condition=close > 101, fraction=fraction, **fields)
+
+
+def test_partial_exit_reduces_each_position_once():
+    of = instance(strategy(exits=(partial(), partial("third", "0.30"))))
+    held = [(LONG, [100, 102, 103, 104]), (FLAT, [104]), (LONG, [104])]
+    found = [
+        one
+        for first, (position, prices) in zip((0, 4, 5), held, strict=True)
+        for one in followed(of, prices, position, first)
+    ]
+    wanted = [(one.action, one.side, one.request.reduce_fraction) for one in found]
+    assert wanted == [
+        (REDUCE, SELL, "0.5"),
+        (REDUCE, SELL, "0.30"),
+        (OPEN, BUY, ""),
+        (REDUCE, SELL, "0.5"),
+    ]
+    # The other exit is true too; it has not reduced the position yet.
+    assert [(one.rule, one.score) for one in found[0].rules[1:]] == [("half", -1), ("third", 0)]
+
+
+def followed(of, prices, position, first=0):
+    """The signals on bars; ``first``: number of the first one."""
+    bars = [bar(number, price) for number, price in enumerate(prices, first)]
+    return signals(of, bars, position)
+
+
+def test_partial_exit_of_one_side_leaves_the_other_side():
+    of = instance(strategy(exits=(partial(closes="short"),)))
+    assert followed(of, [103], LONG) == []
+    (reduced,) = followed(of, [103], SHORT, 1)
+    assert (reduced.action, reduced.side) == (REDUCE, BUY)
+
+
+def test_exit_of_the_whole_position_comes_before_a_partial_one():
+    exits = (partial(), Exit(name="over", condition=close > 101))
+    (signal,) = followed(instance(strategy(exits=exits)), [103], LONG)
+    assert (signal.action, signal.request.reduce_fraction) == (CLOSE, "")
+    assert [(one.rule, one.score) for one in signal.rules[1:]] == [("half", 0), ("over", -1)]
+
+
+FALLING = (Rule(name="falls", condition=close < 100, score=-1.0),)
+OVER = (Exit(name="over", condition=close > 0),)
+
+
+def test_score_for_the_other_side_flips_a_position():
+    of = instance(strategy(rules=FALLING, exits=OVER, flips=True))
+    (flipped,) = followed(of, [99], LONG)
+    assert (flipped.action, flipped.side, flipped.score) == (FLIP, SELL, -1.0)
+    assert (flipped.request.notional, flipped.request.stop_distance) == ("25", "0.99")
+    (closed,) = followed(of, [99], SHORT, 1)
+    assert (closed.action, closed.side) == (CLOSE, BUY)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"flips": False},
+        {"rules": (Rule(name="rises", condition=close < 100),)},
+        {"rules": (*FALLING, Rule(name="never", condition=close > 0, veto=True))},
+        {"position": PositionSize(notional="25", stop_distance=UNKNOWN)},
+    ],
+)
+def test_position_that_may_not_be_flipped_is_closed_by_its_exits(changes):
+    of = instance(strategy(**{"rules": FALLING, "exits": OVER, "flips": True, **changes}))
+    (signal,) = followed(of, [99], LONG)
+    assert signal.action == CLOSE
+
+
+def test_flip_waits_for_the_cooldown_and_for_the_flip_before():
+    of = instance(strategy(rules=FALLING, flips=True, cooldown_s=4, expiry_s=2))
+    assert [one.action for one in followed(of, [99], FLAT)] == [OPEN]
+    assert numbers(followed(of, [99] * 8, LONG, 1)) == [4, 8]
+    of = instance(strategy(rules=FALLING, exits=OVER, flips=True, expiry_s=3))
+    # A close would replace the flip that is on its way.
+    assert [one.action for one in followed(of, [99, 101, 101, 101], LONG)] == [FLIP, CLOSE]
+
+
+def test_position_of_a_flip_is_closed_before_its_signal_has_expired():
+    of = instance(strategy(rules=FALLING, exits=OVER, flips=True, expiry_s=60))
+    assert [one.action for one in followed(of, [99, 101], LONG)] == [FLIP]
+    assert [one.action for one in followed(of, [99], SHORT, 2)] == [CLOSE]
+
+
+def test_state_of_a_detector_that_knew_no_partial_exits_is_read():
+    of = instance(strategy(exits=(partial(),)))
+    followed(of, [100], FLAT)
+    older = msgspec.msgpack.encode(msgspec.msgpack.decode(of.save())[:6])
+    restored = instance(strategy(exits=(partial(),)))
+    restored.restore(older)
+    (signal,) = signals(restored, [bar(1, 103)], LONG)
+    assert signal.action == REDUCE
 
 
 def test_scores_are_weighted_and_numbers_count_as_they_are():

@@ -62,6 +62,12 @@ def test_a_file_is_loaded_and_its_version_is_its_content(tmp_path):
         ('name="up"', 'name="Up!"', 9, "name is 'Up!'; allowed: up to 48 lower-case letters"),
         ('name="up", ', 'name="up", score=2, ', 9, "score is 2; allowed: -1 to 1, not 0"),
         ('name="up", ', 'name="up", veto=True, ', 4, "each is a veto"),
+        (
+            "    position",
+            '    exits=(Exit(name="part", condition=close > 1, fraction="1.5"),),\n    position',
+            11,
+            "fraction is '1.5'; allowed: decimal text above 0, up to 1",
+        ),
         ("mine = ", "", 1, "no name of the file is a Strategy"),
         ("mine = ", "raise SystemExit(3)\nmine = ", 4, "SystemExit: 3"),
     ],

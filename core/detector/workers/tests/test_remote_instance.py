@@ -10,7 +10,7 @@ from venuemesh.events.v1 import signals_pb2
 from core.detector.evaluation import BarStep, StrategyFault
 from core.detector.workers.messages import Begun, Done, Evaluations, Explained, Failed, Updated
 from core.detector.workers.remote_instance import RemoteInstance
-from kit.strategy.instance import CLOSE, FLAT, OPEN
+from kit.strategy.instance import CLOSE, FLAT, FLIP, OPEN, REDUCE, SELL
 from kit.strategy.strategy import Instrument
 from kit.strategy.strategy_terms import terms_of
 from kit.strategy.tests.market import BTCUSDT, bar, loaded
@@ -41,6 +41,11 @@ def instance(answer, series=()):
 def signal(**changes):
     fields = {"action": OPEN, "side": types_pb2.SIDE_BUY, "conviction": 1.0, "score": 1.0}
     return signals_pb2.SignalRaised(**{**fields, **changes})
+
+
+def reduction(fraction):
+    request = signals_pb2.PositionRequest(reduce_fraction=fraction)
+    return signal(action=REDUCE, side=SELL, request=request)
 
 
 def updated(*found):
@@ -76,6 +81,15 @@ async def test_what_a_signal_says_of_itself_is_not_read():
         (updated((2, signal())), FLAT, "more than one signal on a bar"),
         (updated((0, signal())), ONE, "a signal that no strategy raises"),
         (updated((0, signal(action=CLOSE))), FLAT, "a signal that no strategy raises"),
+        (updated((0, signal(action=CLOSE))), ONE, "a signal that no strategy raises"),
+        (updated((0, signal(action=FLIP, side=SELL))), FLAT, "a signal that no strategy raises"),
+        (updated((0, signal(action=FLIP))), ONE, "a signal that no strategy raises"),
+        (updated((0, reduction(""))), ONE, "a signal that no strategy raises"),
+        (updated((0, reduction("all"))), ONE, "a signal that no strategy raises"),
+        (updated((0, reduction("nan"))), ONE, "a signal that no strategy raises"),
+        (updated((0, reduction("1"))), ONE, "a signal that no strategy raises"),
+        (updated((0, reduction("-0.5"))), ONE, "a signal that no strategy raises"),
+        (updated((0, reduction("0.5"))), -ONE, "a signal that no strategy raises"),
         (updated((0, signal(side=0))), FLAT, "a signal that no strategy raises"),
         (updated((0, signal(conviction=2.0))), FLAT, "a signal that no strategy raises"),
         (updated((0, signal(score=float("nan")))), FLAT, "a signal that no strategy raises"),
@@ -87,6 +101,17 @@ async def test_what_a_signal_says_of_itself_is_not_read():
 async def test_a_wrong_answer_is_a_fault_of_the_strategy(answer, position, said):
     with pytest.raises(StrategyFault, match=said):
         await instance(answer).update(STEPS, position)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [signal(action=CLOSE, side=SELL), signal(action=FLIP, side=SELL), reduction("0.5")],
+)
+async def test_position_may_be_closed_reduced_and_flipped(wanted):
+    (event,) = (await instance(updated((0, wanted))).update(STEPS, ONE)).events
+    found = event.signal_raised
+    assert (found.action, found.side, found.position_size) == (wanted.action, SELL, "1")
+    assert found.request == wanted.request
 
 
 async def test_an_explanation_has_only_what_the_rules_say():
