@@ -72,7 +72,7 @@ def _limit(use: LimitUse) -> risk_reports_pb2.LimitUse:
         name=use.name,
         scope=use.scope,
         limit=plain(use.limit),
-        observed=_text(use.observed),
+        observed=amount_text(use.observed),
         unit=use.unit,
         is_minimum=use.is_minimum,
         is_of_orders=use.is_of_orders,
@@ -98,10 +98,10 @@ def _exposure(policy: Policy, exposure: Exposure) -> risk_reports_pb2.OpenExposu
         symbol=exposure.symbol,
         strategy=exposure.strategy,
         asset=exposure.asset,
-        held=_text(exposure.held),
-        buys=_text(exposure.buys),
-        sells=_text(exposure.sells),
-        gross=_text(gross),
+        held=amount_text(exposure.held),
+        buys=amount_text(exposure.buys),
+        sells=amount_text(exposure.sells),
+        gross=amount_text(gross),
         problem=problem,
     )
 
@@ -110,12 +110,13 @@ def _sum(found: ExposureSum) -> risk_reports_pb2.ExposureSum:
     return risk_reports_pb2.ExposureSum(
         scope=found.scope,
         asset=found.asset,
-        gross=_text(found.gross),
-        net=_text(found.net),
-        open_orders=_text(found.open_orders),
+        gross=amount_text(found.gross),
+        net=amount_text(found.net),
+        open_orders=amount_text(found.open_orders),
         problem=found.problem,
     )
 
 
-def _text(amount: Decimal | None) -> str:
+def amount_text(amount: Decimal | None) -> str:
+    """As shown; "": not known."""
     return "" if amount is None else plain(rounded(amount, SHOWN_STEP))

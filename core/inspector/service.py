@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 from venuemesh.inspector.v1 import (
     adoptions_pb2,
+    capital_reports_pb2,
     inspector_pb2,
     inspector_pb2_grpc,
     proposals_pb2,
@@ -17,6 +18,7 @@ from venuemesh.inspector.v1 import (
 )
 
 from core.inspector import (
+    capital_reports,
     entry_fences,
     legacy_positions,
     modes,
@@ -199,6 +201,12 @@ class RiskReportsServicer(risk_reports_pb2_grpc.RiskReportsServicer):
     ) -> risk_reports_pb2.ListExposuresResponse:
         self._prices.show()
         return await risk_reports.list_exposures(self._database, self._rules, request)
+
+    async def GetCapitalUse(
+        self, request: capital_reports_pb2.GetCapitalUseRequest, context: Context
+    ) -> capital_reports_pb2.GetCapitalUseResponse:
+        self._prices.show()
+        return await capital_reports.capital_use(self._database, self._rules, request)
 
     async def ListProtections(
         self, request: risk_reports_pb2.ListProtectionsRequest, context: Context

@@ -11,11 +11,11 @@ from kit.base import paging
 from kit.base.database import Connection, Database
 from kit.base.errors import BadPageToken
 from kit.events import event_log
-from kit.events.streams import stream_name
+from kit.events.streams import EventStream, stream_name
 
 PAGE_VERDICTS, PAGE_VERDICTS_MAX = 100, 1_000
 READ_EVENTS = 250
-"""Events of the stream of risk that are read at once."""
+"""Events that are read at once."""
 READ_EVENTS_MAX = 5_000
 """Read for one page at most: verdicts may be rare among other events."""
 
@@ -23,10 +23,13 @@ _BEFORE = (
     "SELECT sequence, stored_time_ns, body FROM events WHERE stream = %s AND sequence < %s"
     " ORDER BY sequence DESC LIMIT %s"
 )
-_NEWEST = 2**63 - 1
+NEWEST = 2**63 - 1
+"""Before this sequence are all events."""
 
 
-class _ReadEvent(NamedTuple):
+class ReadEvent(NamedTuple):
+    """A stored event."""
+
     sequence: int
     stored_time_ns: int
     event: event_pb2.Event
@@ -41,7 +44,7 @@ async def list_verdicts(
     found: list[risk_reports_pb2.ReportedVerdict] = []
     while before > 1 and len(found) < size and read < READ_EVENTS_MAX:
         async with database.transaction() as connection:
-            events = await _read(connection, before)
+            events = await read_before(connection, RISK, before)
             wanted = [one for one in events if _is_wanted(request, one.event)]
             wanted = wanted[: size - len(found)]
             causes = await _causes(connection, [one.event for one in wanted])
@@ -57,17 +60,17 @@ async def list_verdicts(
 def _before(request: risk_reports_pb2.ListVerdictsRequest) -> int:
     match paging.read_token(request):
         case None:
-            return _NEWEST
-        case [int(sequence)] if 0 < sequence < _NEWEST:
+            return NEWEST
+        case [int(sequence)] if 0 < sequence < NEWEST:
             return sequence
     raise BadPageToken("page_token is not a page token", page_token=request.page_token)
 
 
-async def _read(connection: Connection, before: int) -> list[_ReadEvent]:
-    """The events of the stream of risk before a sequence, newest first."""
-    rows = await connection.execute(_BEFORE, [stream_name(RISK), before, READ_EVENTS])
+async def read_before(connection: Connection, stream: EventStream, before: int) -> list[ReadEvent]:
+    """Up to READ_EVENTS of a stream before a sequence, newest first."""
+    rows = await connection.execute(_BEFORE, [stream_name(stream), before, READ_EVENTS])
     return [
-        _ReadEvent(sequence, time_ns, event_pb2.Event.FromString(bytes(body)))
+        ReadEvent(sequence, time_ns, event_pb2.Event.FromString(bytes(body)))
         async for sequence, time_ns, body in rows
     ]
 
@@ -86,7 +89,7 @@ async def _causes(
 
 
 def _report(
-    read: _ReadEvent, causes: dict[bytes, event_pb2.Event]
+    read: ReadEvent, causes: dict[bytes, event_pb2.Event]
 ) -> risk_reports_pb2.ReportedVerdict:
     event = read.event
     report = risk_reports_pb2.ReportedVerdict(

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.accounting.amounts import ZERO, floor_to, product
+from kit.accounting.amounts import ZERO, floor_to, product, quotient, rounded, subtract
 from kit.accounting.contract import ContractAssets
+from kit.accounting.money import ATOM
 
 ONE = Decimal(1)
 
@@ -74,6 +75,20 @@ def notional_in_asset(
     if is_inverse(instrument):
         return value
     return product(value, price) if price is not None else None
+
+
+def profit(
+    instrument: types_pb2.Instrument, size: Decimal, entry: Decimal, end: Decimal
+) -> Decimal | None:
+    """Return what a size, negative if it is short, earns from one price to another, before fees, in
+    the asset that pays it. None if the unit of size or the kind of contract is not known."""
+    size_of_one, assets = multiplier(instrument), contract_assets(instrument)
+    if size_of_one is None or assets is None:
+        return None
+    count = product(size, size_of_one)
+    if is_inverse(instrument):
+        return rounded(subtract(quotient(count, entry), quotient(count, end)), ATOM)
+    return product(count, subtract(end, entry))
 
 
 def tradable_size(size: Decimal, size_step: str, size_min: str) -> Decimal:

@@ -1,5 +1,5 @@
-"""``./venuemesh risk``: checks a policy, explains a verdict, compares the past with a policy, and
-adopts positions."""
+"""``./venuemesh risk``: checks a policy, explains a verdict, compares the past with a policy,
+reports the use of capital, and adopts positions."""
 
 import argparse
 import asyncio
@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from venuemesh.audit.v1 import audit_pb2, audit_pb2_grpc
 from venuemesh.events.v1 import event_pb2, events_pb2_grpc
-from venuemesh.inspector.v1 import adoptions_pb2, inspector_pb2_grpc, risk_reports_pb2_grpc
+from venuemesh.inspector.v1 import (
+    adoptions_pb2,
+    capital_reports_pb2,
+    inspector_pb2_grpc,
+    risk_reports_pb2_grpc,
+)
 
 from kit.base.paging import whole_list
 from kit.events.event_ids import EVENT_ID_BYTES
@@ -24,7 +29,7 @@ from ops.risk import record, tables
 from ops.risk.record import SimulatedEntry
 from ops.risk.venue_names import unknown_venues
 from ops.supervisor.options import WORLDS
-from ops.tables import console
+from ops.tables import console, time_text
 
 if TYPE_CHECKING:
     AuditStub: TypeAlias = audit_pb2_grpc.AuditAsyncStub
@@ -56,6 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     simulate.add_argument("--from", dest="start", metavar="TIME", help="default: of the first one")
     simulate.add_argument("--to", dest="end", metavar="TIME", help="the first time after")
     simulate.add_argument("--all", action="store_true", help="also entries that stay as they were")
+    capital = gateway.add_verb(
+        verbs, "capital", "what strategies use of the capital, and signals that led to no order"
+    )
+    capital.add_argument("--from", dest="start", metavar="TIME", help="default: 24 hours ago")
     gateway.add_verb(verbs, "legacy", "positions in derivatives that no strategy has opened")
     adopt = gateway.add_verb(verbs, "adopt", "protect and manage such a position from now on")
     adopt.add_argument("venue", metavar="VENUE")
@@ -75,6 +84,8 @@ def run(chosen: argparse.Namespace) -> int:
         return _check(chosen)
     if chosen.verb == "simulate":
         return asyncio.run(_simulate(chosen))
+    if chosen.verb == "capital":
+        return asyncio.run(_capital(chosen))
     if chosen.verb == "legacy":
         return asyncio.run(_legacy(chosen))
     if chosen.verb == "adopt":
@@ -121,6 +132,22 @@ async def _explain(chosen: argparse.Namespace) -> int:
         _print_verdict(event, chosen)
     if not events:
         raise OperationsError(f"{' '.join(chosen.ids)}: no verdict is recorded in its chain")
+    return 0
+
+
+async def _capital(chosen: argparse.Namespace) -> int:
+    since_ns = parse_time(chosen.start) if chosen.start else 0
+    async with gateway.connected(gateway.require(chosen)) as channel:
+        stub: ReportsStub = risk_reports_pb2_grpc.RiskReportsStub(channel)
+        request = capital_reports_pb2.GetCapitalUseRequest(since_time_ns=since_ns)
+        found = await stub.GetCapitalUse(request, timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(found)
+        return 0
+    print(f"equity {found.equity or f'not known: {found.problem}'} {found.currency}".rstrip())
+    console().print(tables.capital(found.strategies))
+    print(f"signals to enter that led to no order, since {time_text(found.counted_since_time_ns)}")
+    console().print(tables.suppressed(found.suppressed))
     return 0
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from rich.table import Table
 from venuemesh.events.v1 import checks_pb2, event_pb2, risk_pb2
-from venuemesh.inspector.v1 import adoptions_pb2
+from venuemesh.inspector.v1 import adoptions_pb2, capital_reports_pb2
 
 from ops.risk.record import SimulatedEntry
 from ops.tables import table, time_text, word
@@ -41,6 +41,42 @@ def legacy(found: Iterable[adoptions_pb2.LegacyPosition]) -> Table:
         for one in found
     )
     return table(("account", "symbol", "size", "since"), rows)
+
+
+def capital(found: Iterable[capital_reports_pb2.StrategyCapital]) -> Table:
+    rows = (
+        (
+            one.strategy or "persons",
+            one.gross,
+            one.reserved,
+            one.asset,
+            one.limit,
+            one.limit_used,
+            one.equity_used,
+            one.problem,
+        )
+        for one in found
+    )
+    names = ("strategy", "used", "reserved", "asset", "limit", "of limit", "of equity", "problem")
+    return table(names, rows)
+
+
+def suppressed(found: Iterable[capital_reports_pb2.SuppressedSignals]) -> Table:
+    rows = (
+        (
+            one.strategy,
+            one.refused_by,
+            one.reason,
+            str(one.signals),
+            str(one.won),
+            str(one.lost),
+            str(one.unknown),
+            f"{one.profit} {one.asset}" if one.profit else "",
+        )
+        for one in found
+    )
+    names = ("strategy", "refused by", "check", "signals", "won", "lost", "not known")
+    return table((*names, "would have brought"), rows)
 
 
 def simulated(found: Iterable[SimulatedEntry]) -> Table:

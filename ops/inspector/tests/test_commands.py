@@ -2,15 +2,19 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 from venuemesh.events.v1 import reconciliations_pb2
 from venuemesh.inspector.v1 import inspector_pb2, inspector_pb2_grpc
 
 from core.inspector.tests.process import inspector_process
+from core.inspector.tests.rig import DECISIONS
+from core.inspector.tests.test_capital_reports import SIGNALS, blocked_by_advisor, signal
 from kit.base import rpc
 from kit.base.database import Database
 from kit.base.migration import migrate
+from kit.events import event_log
 from ops import cli
 from tests.support.waiting import eventually
 
@@ -105,3 +109,23 @@ async def test_legacy_positions_are_shown_and_a_wrong_adoption_is_refused(
     # The venue is not there, so nothing is known of the instrument.
     assert await asyncio.to_thread(cli.main, [*words, "--stop", "70000"]) != 0
     assert "the terms of deribit/BTC-PERPETUAL are not known now" in capsys.readouterr().err
+
+
+async def test_signals_that_led_to_no_order_are_shown_with_the_check(where, capsys, postgres_url):
+    decided = blocked_by_advisor(1)
+    database, now_ns = Database(postgres_url), time.time_ns()
+    decided.time_ns = now_ns
+    async with database.transaction() as connection:
+        await event_log.append(connection, SIGNALS, [signal(decided)], now_ns)
+        await event_log.append(connection, DECISIONS, [decided], now_ns)
+    await database.close()
+    assert await asyncio.to_thread(cli.main, ["risk", "capital", "--json", *where]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["suppressed"]
+    assert (found["refused_by"], found["reason"], found["signals"]) == ("advisor", "spread", 1)
+    assert await asyncio.to_thread(cli.main, ["risk", "capital", *where]) == 0
+    shown = capsys.readouterr().out
+    assert "the policy has no currency" in shown
+    assert "spread" in shown
+    later = ["--from", "2200-01-01"]
+    assert await asyncio.to_thread(cli.main, ["risk", "capital", "--json", *later, *where]) == 0
+    assert json.loads(capsys.readouterr().out)["suppressed"] == []

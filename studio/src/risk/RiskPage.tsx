@@ -5,6 +5,7 @@ import { polledState } from "../state/poll";
 import { useRunning } from "../state/running";
 import { ConnectionState } from "../ui/ConnectionState";
 import { TopStatus } from "../ui/TopStatus";
+import { CapitalUsePanel } from "./CapitalUsePanel";
 import { CostsPanel } from "./CostsPanel";
 import { LimitsPanel } from "./LimitsPanel";
 import { ModesPanel } from "./ModesPanel";
@@ -25,7 +26,7 @@ import {
 import { SubmissionsPanel } from "./SubmissionsPanel";
 import { VerdictsPanel } from "./VerdictsPanel";
 
-/** How the mesh stands to its limits: modes, limits, verdicts, stops and reconciliation. */
+/** How the mesh stands to its limits: modes, verdicts, capital, stops and reconciliation. */
 export function RiskPage() {
   const [refusedOnly, setRefusedOnly] = useState(false);
   const { feed, polls, verdictsPoll } = useRisk(refusedOnly);
@@ -50,6 +51,7 @@ export function RiskPage() {
         <div className="risk-main">
           <LimitsPanel polled={limits} />
           <VerdictsPanel polled={verdicts} {...{ refusedOnly }} onRefusedOnly={setRefusedOnly} />
+          <CapitalUsePanel />
           <CostsPanel />
         </div>
         <div className="risk-side">

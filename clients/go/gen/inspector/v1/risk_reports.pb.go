@@ -1661,7 +1661,7 @@ var File_venuemesh_inspector_v1_risk_reports_proto protoreflect.FileDescriptor
 
 const file_venuemesh_inspector_v1_risk_reports_proto_rawDesc = "" +
 	"\n" +
-	")venuemesh/inspector/v1/risk_reports.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1fvenuemesh/common/v1/types.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a&venuemesh/inspector/v1/adoptions.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x86\x01\n" +
+	")venuemesh/inspector/v1/risk_reports.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a\x1fvenuemesh/common/v1/types.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a&venuemesh/inspector/v1/adoptions.proto\x1a,venuemesh/inspector/v1/capital_reports.proto\x1a#venuemesh/tradeflow/v1/orders.proto\x1a#venuemesh/tradeflow/v1/signed.proto\"\x86\x01\n" +
 	"\x0fLimitEscalation\x124\n" +
 	"\x04mode\x18\x01 \x01(\x0e2 .venuemesh.events.v1.TradingModeR\x04mode\x12\x14\n" +
 	"\x05share\x18\x02 \x01(\tR\x05share\x12'\n" +
@@ -1802,11 +1802,12 @@ const file_venuemesh_inspector_v1_risk_reports_proto_rawDesc = "" +
 	"\x18PROTECTION_STATE_CLOSING\x10\x03\x12 \n" +
 	"\x1cPROTECTION_STATE_UNPROTECTED\x10\x04\x12!\n" +
 	"\x1dPROTECTION_STATE_NOTHING_HELD\x10\x05\x12\x1c\n" +
-	"\x18PROTECTION_STATE_UNKNOWN\x10\x062\xb5\a\n" +
+	"\x18PROTECTION_STATE_UNKNOWN\x10\x062\xce\b\n" +
 	"\vRiskReports\x12\x89\x01\n" +
 	"\n" +
 	"ListLimits\x12).venuemesh.inspector.v1.ListLimitsRequest\x1a*.venuemesh.inspector.v1.ListLimitsResponse\"$\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/inspector/limits\x90\x02\x01\x12\x95\x01\n" +
-	"\rListExposures\x12,.venuemesh.inspector.v1.ListExposuresRequest\x1a-.venuemesh.inspector.v1.ListExposuresResponse\"'\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/inspector/exposures\x90\x02\x01\x12\x9d\x01\n" +
+	"\rListExposures\x12,.venuemesh.inspector.v1.ListExposuresRequest\x1a-.venuemesh.inspector.v1.ListExposuresResponse\"'\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/inspector/exposures\x90\x02\x01\x12\x96\x01\n" +
+	"\rGetCapitalUse\x12,.venuemesh.inspector.v1.GetCapitalUseRequest\x1a-.venuemesh.inspector.v1.GetCapitalUseResponse\"(\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/inspector/capitalUse\x90\x02\x01\x12\x9d\x01\n" +
 	"\x0fListProtections\x12..venuemesh.inspector.v1.ListProtectionsRequest\x1a/.venuemesh.inspector.v1.ListProtectionsResponse\")\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/inspector/protections\x90\x02\x01\x12\xad\x01\n" +
 	"\x13ListLegacyPositions\x122.venuemesh.inspector.v1.ListLegacyPositionsRequest\x1a3.venuemesh.inspector.v1.ListLegacyPositionsResponse\"-\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/v1/inspector/legacyPositions\x90\x02\x01\x12\x91\x01\n" +
 	"\fListVerdicts\x12+.venuemesh.inspector.v1.ListVerdictsRequest\x1a,.venuemesh.inspector.v1.ListVerdictsResponse\"&\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/inspector/verdicts\x90\x02\x01\x12\x9d\x01\n" +
@@ -1851,8 +1852,10 @@ var file_venuemesh_inspector_v1_risk_reports_proto_goTypes = []any{
 	(v12.Side)(0),                       // 21: venuemesh.common.v1.Side
 	(*v1.VerdictGiven)(nil),             // 22: venuemesh.events.v1.VerdictGiven
 	(v11.Operation)(0),                  // 23: venuemesh.tradeflow.v1.Operation
-	(*ListLegacyPositionsRequest)(nil),  // 24: venuemesh.inspector.v1.ListLegacyPositionsRequest
-	(*ListLegacyPositionsResponse)(nil), // 25: venuemesh.inspector.v1.ListLegacyPositionsResponse
+	(*GetCapitalUseRequest)(nil),        // 24: venuemesh.inspector.v1.GetCapitalUseRequest
+	(*ListLegacyPositionsRequest)(nil),  // 25: venuemesh.inspector.v1.ListLegacyPositionsRequest
+	(*GetCapitalUseResponse)(nil),       // 26: venuemesh.inspector.v1.GetCapitalUseResponse
+	(*ListLegacyPositionsResponse)(nil), // 27: venuemesh.inspector.v1.ListLegacyPositionsResponse
 }
 var file_venuemesh_inspector_v1_risk_reports_proto_depIdxs = []int32{
 	19, // 0: venuemesh.inspector.v1.LimitEscalation.mode:type_name -> venuemesh.events.v1.TradingMode
@@ -1871,18 +1874,20 @@ var file_venuemesh_inspector_v1_risk_reports_proto_depIdxs = []int32{
 	16, // 13: venuemesh.inspector.v1.ListSubmissionsResponse.submissions:type_name -> venuemesh.inspector.v1.PendingSubmission
 	3,  // 14: venuemesh.inspector.v1.RiskReports.ListLimits:input_type -> venuemesh.inspector.v1.ListLimitsRequest
 	7,  // 15: venuemesh.inspector.v1.RiskReports.ListExposures:input_type -> venuemesh.inspector.v1.ListExposuresRequest
-	11, // 16: venuemesh.inspector.v1.RiskReports.ListProtections:input_type -> venuemesh.inspector.v1.ListProtectionsRequest
-	24, // 17: venuemesh.inspector.v1.RiskReports.ListLegacyPositions:input_type -> venuemesh.inspector.v1.ListLegacyPositionsRequest
-	14, // 18: venuemesh.inspector.v1.RiskReports.ListVerdicts:input_type -> venuemesh.inspector.v1.ListVerdictsRequest
-	17, // 19: venuemesh.inspector.v1.RiskReports.ListSubmissions:input_type -> venuemesh.inspector.v1.ListSubmissionsRequest
-	4,  // 20: venuemesh.inspector.v1.RiskReports.ListLimits:output_type -> venuemesh.inspector.v1.ListLimitsResponse
-	8,  // 21: venuemesh.inspector.v1.RiskReports.ListExposures:output_type -> venuemesh.inspector.v1.ListExposuresResponse
-	12, // 22: venuemesh.inspector.v1.RiskReports.ListProtections:output_type -> venuemesh.inspector.v1.ListProtectionsResponse
-	25, // 23: venuemesh.inspector.v1.RiskReports.ListLegacyPositions:output_type -> venuemesh.inspector.v1.ListLegacyPositionsResponse
-	15, // 24: venuemesh.inspector.v1.RiskReports.ListVerdicts:output_type -> venuemesh.inspector.v1.ListVerdictsResponse
-	18, // 25: venuemesh.inspector.v1.RiskReports.ListSubmissions:output_type -> venuemesh.inspector.v1.ListSubmissionsResponse
-	20, // [20:26] is the sub-list for method output_type
-	14, // [14:20] is the sub-list for method input_type
+	24, // 16: venuemesh.inspector.v1.RiskReports.GetCapitalUse:input_type -> venuemesh.inspector.v1.GetCapitalUseRequest
+	11, // 17: venuemesh.inspector.v1.RiskReports.ListProtections:input_type -> venuemesh.inspector.v1.ListProtectionsRequest
+	25, // 18: venuemesh.inspector.v1.RiskReports.ListLegacyPositions:input_type -> venuemesh.inspector.v1.ListLegacyPositionsRequest
+	14, // 19: venuemesh.inspector.v1.RiskReports.ListVerdicts:input_type -> venuemesh.inspector.v1.ListVerdictsRequest
+	17, // 20: venuemesh.inspector.v1.RiskReports.ListSubmissions:input_type -> venuemesh.inspector.v1.ListSubmissionsRequest
+	4,  // 21: venuemesh.inspector.v1.RiskReports.ListLimits:output_type -> venuemesh.inspector.v1.ListLimitsResponse
+	8,  // 22: venuemesh.inspector.v1.RiskReports.ListExposures:output_type -> venuemesh.inspector.v1.ListExposuresResponse
+	26, // 23: venuemesh.inspector.v1.RiskReports.GetCapitalUse:output_type -> venuemesh.inspector.v1.GetCapitalUseResponse
+	12, // 24: venuemesh.inspector.v1.RiskReports.ListProtections:output_type -> venuemesh.inspector.v1.ListProtectionsResponse
+	27, // 25: venuemesh.inspector.v1.RiskReports.ListLegacyPositions:output_type -> venuemesh.inspector.v1.ListLegacyPositionsResponse
+	15, // 26: venuemesh.inspector.v1.RiskReports.ListVerdicts:output_type -> venuemesh.inspector.v1.ListVerdictsResponse
+	18, // 27: venuemesh.inspector.v1.RiskReports.ListSubmissions:output_type -> venuemesh.inspector.v1.ListSubmissionsResponse
+	21, // [21:28] is the sub-list for method output_type
+	14, // [14:21] is the sub-list for method input_type
 	14, // [14:14] is the sub-list for extension type_name
 	14, // [14:14] is the sub-list for extension extendee
 	0,  // [0:14] is the sub-list for field type_name
@@ -1894,6 +1899,7 @@ func file_venuemesh_inspector_v1_risk_reports_proto_init() {
 		return
 	}
 	file_venuemesh_inspector_v1_adoptions_proto_init()
+	file_venuemesh_inspector_v1_capital_reports_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

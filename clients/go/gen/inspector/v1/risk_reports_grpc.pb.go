@@ -21,6 +21,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	RiskReports_ListLimits_FullMethodName          = "/venuemesh.inspector.v1.RiskReports/ListLimits"
 	RiskReports_ListExposures_FullMethodName       = "/venuemesh.inspector.v1.RiskReports/ListExposures"
+	RiskReports_GetCapitalUse_FullMethodName       = "/venuemesh.inspector.v1.RiskReports/GetCapitalUse"
 	RiskReports_ListProtections_FullMethodName     = "/venuemesh.inspector.v1.RiskReports/ListProtections"
 	RiskReports_ListLegacyPositions_FullMethodName = "/venuemesh.inspector.v1.RiskReports/ListLegacyPositions"
 	RiskReports_ListVerdicts_FullMethodName        = "/venuemesh.inspector.v1.RiskReports/ListVerdicts"
@@ -40,6 +41,9 @@ type RiskReportsClient interface {
 	// Lists what is held and may still be opened, by venue, account, instrument and strategy. Sums
 	// it over the mesh, venues, accounts, strategies and groups of instruments.
 	ListExposures(ctx context.Context, in *ListExposuresRequest, opts ...grpc.CallOption) (*ListExposuresResponse, error)
+	// Reports what each strategy uses of the capital, and which signals led to no order: how many,
+	// why, and what they would have brought.
+	GetCapitalUse(ctx context.Context, in *GetCapitalUseRequest, opts ...grpc.CallOption) (*GetCapitalUseResponse, error)
 	// Lists the open positions of strategies with their stops.
 	ListProtections(ctx context.Context, in *ListProtectionsRequest, opts ...grpc.CallOption) (*ListProtectionsResponse, error)
 	// Lists the positions in derivatives that no strategy has opened and nobody has adopted.
@@ -73,6 +77,16 @@ func (c *riskReportsClient) ListExposures(ctx context.Context, in *ListExposures
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListExposuresResponse)
 	err := c.cc.Invoke(ctx, RiskReports_ListExposures_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *riskReportsClient) GetCapitalUse(ctx context.Context, in *GetCapitalUseRequest, opts ...grpc.CallOption) (*GetCapitalUseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCapitalUseResponse)
+	err := c.cc.Invoke(ctx, RiskReports_GetCapitalUse_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +146,9 @@ type RiskReportsServer interface {
 	// Lists what is held and may still be opened, by venue, account, instrument and strategy. Sums
 	// it over the mesh, venues, accounts, strategies and groups of instruments.
 	ListExposures(context.Context, *ListExposuresRequest) (*ListExposuresResponse, error)
+	// Reports what each strategy uses of the capital, and which signals led to no order: how many,
+	// why, and what they would have brought.
+	GetCapitalUse(context.Context, *GetCapitalUseRequest) (*GetCapitalUseResponse, error)
 	// Lists the open positions of strategies with their stops.
 	ListProtections(context.Context, *ListProtectionsRequest) (*ListProtectionsResponse, error)
 	// Lists the positions in derivatives that no strategy has opened and nobody has adopted.
@@ -156,6 +173,9 @@ func (UnimplementedRiskReportsServer) ListLimits(context.Context, *ListLimitsReq
 }
 func (UnimplementedRiskReportsServer) ListExposures(context.Context, *ListExposuresRequest) (*ListExposuresResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListExposures not implemented")
+}
+func (UnimplementedRiskReportsServer) GetCapitalUse(context.Context, *GetCapitalUseRequest) (*GetCapitalUseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCapitalUse not implemented")
 }
 func (UnimplementedRiskReportsServer) ListProtections(context.Context, *ListProtectionsRequest) (*ListProtectionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListProtections not implemented")
@@ -222,6 +242,24 @@ func _RiskReports_ListExposures_Handler(srv interface{}, ctx context.Context, de
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(RiskReportsServer).ListExposures(ctx, req.(*ListExposuresRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RiskReports_GetCapitalUse_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCapitalUseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RiskReportsServer).GetCapitalUse(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RiskReports_GetCapitalUse_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RiskReportsServer).GetCapitalUse(ctx, req.(*GetCapitalUseRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -312,6 +350,10 @@ var RiskReports_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListExposures",
 			Handler:    _RiskReports_ListExposures_Handler,
+		},
+		{
+			MethodName: "GetCapitalUse",
+			Handler:    _RiskReports_GetCapitalUse_Handler,
 		},
 		{
 			MethodName: "ListProtections",
