@@ -66,7 +66,7 @@ _FILL = (
     """,
     """
     INSERT INTO bar_positions SELECT shard, 'md:{binance}:trades', 1, 1, 1735603200000000000
-    FROM bar_shards
+    FROM generate_series(0, 15) AS shard
     """,
     "VACUUM ANALYZE bars, trade_rows",
 )

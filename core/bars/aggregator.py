@@ -22,10 +22,9 @@ from core.bars.coverage import Span
 from core.bars.database_rows import bar_of_row
 from core.bars.day_rebuilder import DayRebuilder
 from core.bars.instrument_bars import InstrumentBars
-from core.bars.leases import Leases
 from core.bars.owned_shards import OwnedShards
-from core.bars.shards import SHARDS, shard_of, shards_for
-from core.bars.store import BarStore, LeaseLost
+from core.bars.shards import SHARDS, shard_of
+from core.bars.store import BarStore
 from core.bars.subscribers import BarSubscribers
 from core.bars.unsaved_changes import UnsavedChanges
 from core.bars.venue_bars import VenueBars
@@ -38,6 +37,8 @@ from kit.base.database import POSTGRESQL, Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import LogDeduplicator, Meter
+from kit.events.leases import LeaseLost
+from kit.events.shared_leases import SharedLeases
 from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 from kit.marketdata.model.batches import Batch, newest_received_ns
 
@@ -48,8 +49,6 @@ LOOK_SECONDS = 1.0
 """Interval of the search for new streams and of the measurement of lag."""
 REBUILD_SECONDS = 0.5
 """Interval of the search for days to rebuild."""
-CLAIMS_PER_LEASE = 4
-"""Number of renewals in the time of a lease."""
 BLOCK_MS = 500
 
 _log = telemetry.logger("bars")
@@ -60,7 +59,7 @@ class BackendConnections:
     """The servers that an aggregator uses."""
 
     streams: RedisStreams
-    leases: Leases
+    leases: SharedLeases
     database: Database
 
 
@@ -115,7 +114,7 @@ class Aggregator:
     async def leave(self) -> None:
         """Release the leases, so that other aggregators take over at once."""
         try:
-            await self._leases.leave(self._venues.shards)
+            await self._leases.leave()
         except StoreUnavailable as error:
             _log.debug("leases not released; they expire", extra={"detail": error.message})
 
@@ -132,7 +131,7 @@ class Aggregator:
         return [*bars, *_open_event_bars(venue_id, instrument)]
 
     def _forget(self) -> None:
-        self._store = BarStore(self._database, self._leases.member)
+        self._store = BarStore(self._database, self._leases)
         self._venues = OwnedShards(self._factory.new_venue)
         self._changes = UnsavedChanges()
         self._venue_ids: set[str] = set()
@@ -146,35 +145,26 @@ class Aggregator:
     async def _hold(self) -> None:
         """Renew the leases, take the shards that are due to this aggregator, and release the
         others."""
-        wanted: set[int] = set()
         while True:
-            owned = frozenset(self._venues.shards)
             try:
-                members, granted = await self._leases.claim(wanted | owned)
-                self._degraded_reasons.clear(REDIS_REASON)
+                due = await self._leases.claim()
+                owned, held = frozenset(self._venues.shards), self._leases.held
+                await self._give_up(owned - held, save=False)
+                await self._give_up(owned & held - due, save=True)
+                await self._adopt(held & due - owned)
+                self._degraded_reasons.clear(POSTGRESQL)
             except StoreUnavailable as error:
-                self._degraded_reasons.report(REDIS_REASON, error.message)
-                await self._clock.sleep(self._leases.lease_seconds / CLAIMS_PER_LEASE)
-                continue
-            wanted, before = shards_for(self._leases.member, members), wanted
-            await self._give_up(owned - granted, save=False)
-            await self._give_up(owned - wanted, save=True)
-            await self._adopt((granted & wanted) - owned)
+                # The leases stay until another aggregator takes them, which needs the database too.
+                self._degraded_reasons.report(POSTGRESQL, error.message)
             self._shards.set(len(self._venues.shards))
-            if wanted == before:
-                await self._clock.sleep(self._leases.lease_seconds / CLAIMS_PER_LEASE)
+            await self._clock.sleep(self._leases.claim_interval_seconds)
 
     async def _adopt(self, shards: Collection[int]) -> None:
         if not shards:
             return
-        try:
-            venues = await self._store.acquire(
-                shards, self._factory.make_venue, self._factory.read_instrument, self._kept_ns
-            )
-        except StoreUnavailable as error:
-            self._degraded_reasons.report(POSTGRESQL, error.message)
-            return
-        self._degraded_reasons.clear(POSTGRESQL)
+        venues = await self._store.load_shards(
+            shards, self._factory.make_venue, self._factory.read_instrument, self._kept_ns
+        )
         self._venues.adopt(shards, venues)
         for venue_id in self._venue_ids:
             self._venues.follow(venue_id)

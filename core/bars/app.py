@@ -3,10 +3,10 @@
 from venuemesh.bars.v1 import bars_pb2
 
 from core.bars.aggregator import Aggregator, BackendConnections
-from core.bars.leases import Leases
 from core.bars.peer_aggregators import PeerAggregators
 from core.bars.service import BarsServicer
 from core.bars.settings import BarsSettings
+from core.bars.shards import SHARDS
 from core.bars.subscribers import BarSubscribers
 from core.bars.venue_bars_factory import VenueBarsFactory
 from kit.base import settings as setting_files
@@ -18,6 +18,8 @@ from kit.base.migration import when_migrated
 from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
+from kit.events.peers import member_name
+from kit.events.shared_leases import SharedLeases
 from kit.marketdata.delivery.redis_streams import RedisStreams
 
 SERVICE = "bars"
@@ -36,9 +38,9 @@ async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
     runtime = Runtime(ProcessIdentity(service_id, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     streams = RedisStreams(mesh.redis_login_url, runtime.store_metrics)
-    member = f"{service_id}@{mesh.advertise_host or mesh.host}:{settings.port}"
-    leases = Leases(mesh.redis_login_url, member, settings.lease_seconds, runtime.store_metrics)
     database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
+    member = member_name(service_id, mesh.advertise_host or mesh.host, settings.port)
+    leases = SharedLeases(database, SERVICE, member, SHARDS, settings.lease_seconds)
     degraded_reasons = DegradedReasons(runtime.meter)
     subscribers = BarSubscribers(settings.subscribers_max, settings.subscriber_bars_max)
     aggregator = Aggregator(
@@ -61,7 +63,6 @@ async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
     )
     runtime.at_end(database.close)
     runtime.at_end(streams.close)
-    runtime.at_end(leases.close)
     runtime.at_end(aggregator.leave)
     await runtime.run()
 

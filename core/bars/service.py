@@ -14,6 +14,7 @@ from kit.base.clock import Clock
 from kit.base.errors import BadRequest
 from kit.base.intervals import BY_NAME
 from kit.base.paging import page_of
+from kit.events import peers
 
 UPDATE_INTERVAL_MS = 250
 UPDATE_INTERVAL_MS_MIN = 50
@@ -48,7 +49,7 @@ class BarsServicer(bars_pb2_grpc.BarsServicer):
         interval_ms = self._checked(request)
         # The instrument may be silent for long: accept the call before its first bar.
         await context.send_initial_metadata(())
-        is_forwarded = self._peers.is_forwarded(context)
+        is_forwarded = peers.is_forwarded(context)
         while True:
             if self._peers.is_ours(request):
                 try:

@@ -13,6 +13,7 @@ from core.bars.shards import SHARDS, shard_of
 from core.bars.venue_bars import VenueBars
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.database import Connection, Database, load_positions
+from kit.events.shared_leases import SharedLeases
 
 RECORDER = "recorder"
 
@@ -26,15 +27,6 @@ _NAMES = ", ".join(_COLUMNS)
 _KEY = BarKey._fields
 _SAME_BAR = " AND ".join(f"bars.{name} = new.{name}" for name in _KEY)
 
-_ACQUIRE = (
-    "UPDATE bar_shards SET lease_epoch = lease_epoch + 1, owner = %s WHERE shard = ANY (%s)"
-    " RETURNING shard, lease_epoch"
-)
-_HOLD = (
-    "SELECT shard FROM bar_shards"
-    " JOIN unnest(%s::int[], %s::bigint[]) AS mine (number, epoch)"
-    " ON shard = number AND lease_epoch = epoch FOR SHARE OF bar_shards"
-)
 _POSITIONS = (
     "SELECT shard, stream, epoch, sequence, newest_time_ns FROM bar_positions"
     " WHERE shard = ANY (%s)"
@@ -76,10 +68,6 @@ _REMOVE = (
 )
 
 
-class LeaseLost(Exception):
-    """Another aggregator has acquired a shard. Discard the state and load it again."""
-
-
 @dataclass(frozen=True, slots=True)
 class BarChangeSet:
     """All changes up to some positions. Immutable."""
@@ -97,28 +85,23 @@ class BarChangeSet:
 class BarStore:
     """Reads and writes for one aggregator. Methods raise StoreUnavailable."""
 
-    def __init__(self, database: Database, owner: str = "bars") -> None:
+    def __init__(self, database: Database, leases: SharedLeases) -> None:
         self._database = database
-        self._owner = owner
-        self._epochs: dict[int, int] = {}
+        self._leases = leases
         self._saved: dict[tuple[int, StreamKey], Cursor] = {}
 
-    async def acquire(
+    async def load_shards(
         self,
         shards: Collection[int],
         make_venue: MakeVenue,
         read_instrument: ReadInstrument,
         kept_ns: int,
     ) -> list[VenueBars]:
-        """Acquire shards: from now on no other aggregator can write to them.
-
-        Returns the venues as last stored, with the time bars that ended less than kept_ns before
-        their watermark. Shards at different positions are in different venues.
+        """The venues of shards of which this aggregator has the leases, as last stored, with the
+        time bars that ended less than kept_ns before their watermark. Shards at different positions
+        are in different venues.
         """
-        async with self._database.transaction() as connection:
-            taken = await connection.execute(_ACQUIRE, [self._owner, list(shards)])
-            self._epochs.update(await taken.fetchall())
-        # Transactions of the previous owner are committed or rejected by now.
+        # Whoever took the leases has waited for the transactions of the previous owner.
         async with self._database.transaction() as connection:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             venues = await self._load_venues(connection, shards, make_venue)
@@ -128,8 +111,6 @@ class BarStore:
 
     def forget(self, shards: Collection[int]) -> None:
         """Forget shards that another aggregator holds."""
-        for shard in shards:
-            self._epochs.pop(shard, None)
         self._saved = {key: value for key, value in self._saved.items() if key[0] not in shards}
 
     def moved(self, venue: VenueBars) -> list[tuple[int, StreamKey, Cursor, int]]:
@@ -157,7 +138,7 @@ class BarStore:
     async def save(self, snapshot: BarChangeSet, now_ns: int) -> None:
         """Write a snapshot in one transaction. Raises LeaseLost when a shard was lost."""
         async with self._database.transaction() as connection:
-            await self._hold(connection, snapshot.shards)
+            await self._leases.hold(connection, snapshot.shards)
             if snapshot.positions:
                 columns = _columns(
                     (shard, str(key), *cursor, newest_ns)
@@ -185,13 +166,6 @@ class BarStore:
         """The positions of the recorder."""
         async with self._database.transaction() as connection:
             return await load_positions(connection, RECORDER)
-
-    async def _hold(self, connection: Connection, shards: Collection[int]) -> None:
-        """Lock the shards, so that no other aggregator acquires them before the commit."""
-        epochs = [self._epochs[shard] for shard in shards]
-        held = await connection.execute(_HOLD, [list(shards), epochs])
-        if held.rowcount != len(shards):
-            raise LeaseLost("another aggregator has taken a shard over")
 
     async def _load_venues(
         self, connection: Connection, shards: Collection[int], make_venue: MakeVenue

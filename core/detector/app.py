@@ -28,6 +28,7 @@ from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.events.consumer import Consumption, EventConsumer
 from kit.events.event_reader import EventReader
+from kit.events.peers import member_name
 from kit.events.redis_events import RedisEvents
 from kit.events.relay import EventRelay
 from kit.events.settings import EventsSettings
@@ -69,7 +70,7 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     relay = EventRelay(database, redis, (SIGNALS,), entries_max, degraded_reasons, clock)
     bars = BarClients(runtime.channels(BARS, HISTORY))
     inputs = InputClients(runtime.channels(HISTORY))
-    member = f"{SERVICE}@{mesh.advertise_host or mesh.host}:{settings.port}"
+    member = member_name(SERVICE, mesh.advertise_host or mesh.host, settings.port)
     leases = SharedLeases(database, SERVICE, member, SHARES, settings.lease_seconds)
     shares = InstanceShares(leases, runtime.meter, degraded_reasons, clock)
     listed = ListedInstruments(runtime.channels(VENUE), LISTING_SECONDS_MAX, clock)

@@ -20,9 +20,6 @@ SHARES = 16
 """Also the largest useful number of detectors."""
 POSITIONS_SHARE = 0
 """Its holder stores the positions of all strategies."""
-CLAIMS_PER_LEASE = 12
-"""With other detectors: so a share that one releases is taken at once."""
-LONE_CLAIMS_PER_LEASE = 3
 
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
@@ -128,7 +125,7 @@ class InstanceShares:
     @property
     def others(self) -> list[str]:
         """The names of the other detectors."""
-        return sorted(set(self._leases.members) - {self._leases.member})
+        return self._leases.others
 
     async def run(self) -> None:
         """Run the work of the shares that are due to this detector, and of no other, until
@@ -141,8 +138,7 @@ class InstanceShares:
             except StoreUnavailable as error:
                 # The leases stay until another detector takes them, which needs the database too.
                 self._degraded_reasons.report(POSTGRESQL, error.message)
-            claims = CLAIMS_PER_LEASE if self.others else LONE_CLAIMS_PER_LEASE
-            await self._clock.sleep(self._leases.seconds / claims)
+            await self._clock.sleep(self._leases.claim_interval_seconds)
 
     async def leave(self) -> None:
         """Let other detectors take over at once. The work has ended."""

@@ -1,7 +1,7 @@
 """Asks the other detectors about the strategies that they run."""
 
 import asyncio
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -9,12 +9,11 @@ from venuemesh.detector.v1 import detector_pb2, detector_pb2_grpc
 
 from core.detector.instance_shares import InstanceShares
 from core.detector.store import InstanceKey
-from kit.base import rpc, telemetry
+from kit.base import telemetry
 from kit.base.errors import StoreUnavailable
 from kit.base.paging import whole_list
+from kit.events import peers
 
-FORWARDED = ("venuemesh-detector-forwarded", "1")
-"""Metadata of a forwarded call, which is not forwarded again."""
 CALL_SECONDS_MAX = 2.0
 
 Answer = TypeVar("Answer", bound=Message)
@@ -23,15 +22,10 @@ _log = telemetry.logger("detector")
 
 
 class PeerDetectors:
-    """The other detectors. The name of each is its service id, @ and its address."""
+    """The other detectors, as far as they answer."""
 
     def __init__(self, shares: InstanceShares) -> None:
         self._shares = shares
-
-    @staticmethod
-    def is_forwarded(context: grpc.aio.ServicerContext[Any, Any]) -> bool:
-        """Whether another detector forwarded this call."""
-        return FORWARDED in [tuple(item) for item in context.invocation_metadata() or ()]
 
     async def statuses(self) -> dict[InstanceKey, detector_pb2.StrategyStatus]:
         """Of the strategies that the others run, as far as they answer."""
@@ -69,17 +63,16 @@ class PeerDetectors:
 
     @staticmethod
     async def _ask(member: str, method: str, request: Message, kind: type[Answer]) -> Answer | None:
-        service_id, _, address = member.rpartition("@")
-        channel = rpc.channel(address, service_id=service_id)
+        channel = peers.channel(member)
         call = getattr(detector_pb2_grpc.DetectorStub(channel), method)
-        options = {"metadata": (FORWARDED,), "timeout": CALL_SECONDS_MAX}
+        options = {"metadata": (peers.FORWARDED,), "timeout": CALL_SECONDS_MAX}
         try:
             is_list = kind is detector_pb2.ListStrategiesResponse
             answer: Answer = await (
                 whole_list(call, request, **options) if is_list else call(request, **options)
             )
         except grpc.aio.AioRpcError as error:
-            _log.debug("detector not reachable", extra={"address": address, "detail": str(error)})
+            _log.debug("detector not reachable", extra={"member": member, "detail": str(error)})
             return None
         finally:
             await channel.close()

@@ -15,6 +15,7 @@ from core.detector.strategy_runner import FAILED, StrategyRunner
 from kit.base.database import Database
 from kit.base.errors import UnknownStrategy
 from kit.base.paging import page_of
+from kit.events import peers
 from kit.strategy.loader import StrategyFileError
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -66,7 +67,7 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
     async def ListStrategies(
         self, request: detector_pb2.ListStrategiesRequest, context: Context
     ) -> detector_pb2.ListStrategiesResponse:
-        is_forwarded = self._peers.is_forwarded(context)
+        is_forwarded = peers.is_forwarded(context)
         rows = [] if is_forwarded else list(map(_unusable, self._manager.errors))
         others = {} if is_forwarded else await self._peers.statuses()
         for runner in self._manager.runners:
@@ -83,7 +84,7 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
         self, request: detector_pb2.ExplainRequest, context: Context
     ) -> detector_pb2.ExplainResponse:
         runner = self._chosen(request)
-        if not self._peers.is_forwarded(context):
+        if not peers.is_forwarded(context):
             wanted = detector_pb2.ExplainRequest(**runner.key._asdict())
             if (found := await self._peers.explain(runner.key, wanted)) is not None:
                 return found
@@ -102,7 +103,7 @@ class DetectorServicer(detector_pb2_grpc.DetectorServicer):
         self, request: detector_pb2.GetEvaluationsRequest, context: Context
     ) -> detector_pb2.GetEvaluationsResponse:
         runner = self._chosen(request)
-        if not self._peers.is_forwarded(context):
+        if not peers.is_forwarded(context):
             wanted = detector_pb2.GetEvaluationsRequest(
                 **runner.key._asdict(), after_time_ns=request.after_time_ns
             )

@@ -13,6 +13,10 @@ from kit.base.rendezvous import shares_for
 from kit.events import event_log
 from kit.events.leases import LeaseLost
 
+_CLAIMS_PER_LEASE = 12
+"""With other members: so a share that one releases is taken at once."""
+_LONE_CLAIMS_PER_LEASE = 3
+
 # Only the clock of the database decides whether a lease has ended.
 _JOIN = (
     "INSERT INTO leases VALUES (%s, %s, 1, clock_timestamp() + make_interval(secs => %s))"
@@ -75,6 +79,15 @@ class SharedLeases:
         self._service = service
         self._count = count
         self._epochs: dict[int, int] = {}
+
+    @property
+    def others(self) -> list[str]:
+        """The other members as of the newest claim, sorted."""
+        return sorted(set(self.members) - {self.member})
+
+    @property
+    def claim_interval_seconds(self) -> float:
+        return self.seconds / (_CLAIMS_PER_LEASE if self.others else _LONE_CLAIMS_PER_LEASE)
 
     @property
     def held(self) -> frozenset[int]:

@@ -11,7 +11,6 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from core.bars.aggregator import CONSUMER, Aggregator, BackendConnections
-from core.bars.leases import Leases
 from core.bars.settings import BarsSettings
 from core.bars.shards import SHARDS
 from core.bars.subscribers import BarSubscribers
@@ -25,6 +24,7 @@ from kit.base.degradation import DegradedReasons
 from kit.base.intervals import INTERVALS
 from kit.base.migration import migrate
 from kit.base.telemetry import Meter
+from kit.events.shared_leases import SharedLeases
 from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 from tests.support.waiting import eventually
 
@@ -46,7 +46,6 @@ class Rig:
         self.streams = RedisStreams(valkey_url)
         self.database = Database(postgres_url)
         self.subscribers = BarSubscribers(settings.subscribers_max, settings.subscriber_bars_max)
-        self.leases: list[Leases] = []
         self.newest = Cursor(1, 0)
         self.repaired = Cursor(7, 0)
         self.aggregator = self.new_aggregator()
@@ -55,8 +54,7 @@ class Rig:
         """An aggregator that knows nothing yet."""
         self.meter = Meter(member)
         degraded_reasons = DegradedReasons(self.meter)
-        leases = Leases(self.valkey_url, member, self.settings.lease_seconds)
-        self.leases.append(leases)
+        leases = SharedLeases(self.database, "bars", member, SHARDS, self.settings.lease_seconds)
         return Aggregator(
             VenueBarsFactory(self.settings, world),
             BackendConnections(self.streams, leases, self.database),
@@ -183,6 +181,21 @@ class Rig:
             for row in rows
         }
 
+    async def owners(self) -> set[str]:
+        """The aggregators that hold shards; with an empty text if one is free."""
+        rows = await self.query(
+            "SELECT CASE WHEN expires_time > now() THEN holder ELSE '' END FROM leases"
+            " WHERE name LIKE 'bars/share/%'"
+        )
+        return {holder for (holder,) in rows}
+
+    async def take_leases(self) -> None:
+        """Take all, as another aggregator does that is gone by now."""
+        await self.query(
+            "UPDATE leases SET epoch = epoch + 1, holder = '', expires_time = '-infinity'"
+            " WHERE name LIKE 'bars/share/%' RETURNING 1"
+        )
+
     async def query(self, text: str) -> list[tuple]:
         """Rows of the database."""
         connection = await psycopg.AsyncConnection.connect(self.postgres_url)
@@ -194,8 +207,6 @@ class Rig:
         """End the connections."""
         await self.streams.close()
         await self.database.close()
-        for leases in self.leases:
-            await leases.close()
 
     async def repairs_stored(self) -> None:
         """Wait until every repair that was written is stored."""

@@ -80,9 +80,7 @@ async def test_three_aggregators_are_killed_one_after_another(
 
     async def shared(owners: set[str]) -> None:
         async def are_shared() -> bool:
-            return set(await rig.query("SELECT owner FROM bar_shards")) == {
-                (owner,) for owner in owners
-            }
+            return await rig.owners() == owners
 
         await eventually(are_shared)
 

@@ -9,6 +9,7 @@ from kit.base.cursor import Cursor, StreamKey
 from kit.base.database import Database
 from kit.base.migration import migrate
 from kit.base.schema import SCHEMA_DIR
+from kit.events.shared_leases import SharedLeases
 
 OLD_BAR = (
     "INSERT INTO bars VALUES ('binance', 'BTCUSDT', %s, %s, 1.5, 2, 1, 1.5, 3, 1, 4.5, 2, 7, 1,"
@@ -51,5 +52,8 @@ async def test_data_of_an_earlier_version_are_migrated(postgres_url, tmp_path) -
         )
         assert await rows.fetchall() == [(SHARDS, 6, 99)]
     database = Database(postgres_url)
-    assert await BarStore(database).done() == {StreamKey.parse("md:{binance}:trades"): Cursor(5, 6)}
+    leases = SharedLeases(database, "bars", "bars", SHARDS, seconds=3.0)
+    assert await BarStore(database, leases).done() == {
+        StreamKey.parse("md:{binance}:trades"): Cursor(5, 6)
+    }
     await database.close()

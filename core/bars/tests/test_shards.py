@@ -4,18 +4,17 @@ from collections import Counter
 from itertools import cycle
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from core.bars.aggregator import Aggregator
-from core.bars.leases import Leases
 from core.bars.settings import BarsSettings
-from core.bars.shards import SHARDS, shard_of, shards_for
-from core.bars.store import BarChangeSet, BarStore, LeaseLost
+from core.bars.shards import SHARDS, shard_of
+from core.bars.store import BarChangeSet, BarStore
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bars
 from core.bars.tests.naive_events import DAY_NS, naive_events
 from core.bars.tests.rig import Rig, in_batches, rig_for
 from kit.base.cursor import Cursor
+from kit.events.leases import LeaseLost
+from kit.events.shared_leases import SharedLeases
 from tests.support.waiting import eventually
 
 T = MONDAY_NS + 3600 * SECOND_NS
@@ -24,8 +23,6 @@ SETTINGS = BarsSettings(
     kinds=KINDS, store_interval_ms=10, publish_interval_ms=10, kept_seconds=5, lease_seconds=2.0
 )
 SYMBOLS = [f"COIN{number}USDT" for number in range(24)]
-
-MEMBERS = st.sets(st.text(min_size=1, max_size=4), min_size=1, max_size=6)
 
 
 @pytest.fixture
@@ -58,63 +55,20 @@ def end() -> Trade:
     return Trade(1, T + 2 * DAY_NS, symbol="LATER")
 
 
-@given(MEMBERS)
-def test_every_shard_goes_to_one_member(members) -> None:
-    dealt = [shards_for(member, members) for member in members]
-    assert sorted(shard for shards in dealt for shard in shards) == list(range(SHARDS))
-
-
-@given(MEMBERS, st.text(min_size=1, max_size=4))
-def test_new_member_takes_shards_and_no_others_move(members, newcomer) -> None:
-    before = {member: shards_for(member, members) for member in members - {newcomer}}
-    members = members | {newcomer}
-    for member, shards in before.items():
-        assert shards_for(member, members) <= shards or newcomer in before
-
-
 def test_the_shard_of_an_instrument_is_part_of_the_schema() -> None:
     assert [shard_of("binance", name) for name in ("BTCUSDT", "ETHUSDT")] == [9, 7]
     assert len({shard_of("binance", symbol) for symbol in SYMBOLS}) > 8
 
 
-async def test_lease_belongs_to_one_member_until_it_expires(valkey_url) -> None:
-    one, other = (Leases(valkey_url, name, 0.3) for name in ("one@a:1", "other@b:2"))
-    try:
-        assert await one.claim([1, 2]) == (["one@a:1"], {1, 2})
-        members, granted = await other.claim([1, 2, 3])
-        assert (sorted(members), granted) == (["one@a:1", "other@b:2"], {3})
-        assert [await one.holder(shard) for shard in (1, 3, 4)] == ["one@a:1", "other@b:2", None]
-        await one.release([2, 3])
-        assert (await other.claim([1, 2, 3]))[1] == {2, 3}
-
-        async def taken() -> bool:
-            return (await other.claim([1, 2, 3]))[1] == {1, 2, 3}
-
-        await eventually(taken)
-        assert (await other.claim([]))[0] == ["other@b:2"]
-        await other.leave([1, 2, 3])
-        assert await one.claim([1]) == (["one@a:1"], {1})
-    finally:
-        await one.close()
-        await other.close()
-
-
 async def test_previous_owner_cannot_write(rig: Rig) -> None:
-    paused, other = BarStore(rig.database, "paused"), BarStore(rig.database, "other")
+    leases = SharedLeases(rig.database, "bars", "paused", SHARDS, seconds=3.0)
+    store = BarStore(rig.database, leases)
     nothing = BarChangeSet(shards=[3, 4], positions=[], instruments=[], bars=[])
-
-    def no_venue(*_):
-        raise AssertionError
-
-    await paused.acquire([3, 4], no_venue, no_venue, 0)
-    await paused.save(nothing, 1)
-    await other.acquire([4], no_venue, no_venue, 0)
-    with pytest.raises(LeaseLost):
-        await paused.save(nothing, 2)
-    assert await rig.query("SELECT owner FROM bar_shards WHERE shard IN (3, 4) ORDER BY 1") == [
-        ("other",),
-        ("paused",),
-    ]
+    await leases.claim()
+    await store.save(nothing, 1)
+    await rig.take_leases()
+    with pytest.raises(LeaseLost, match="bars/share/3"):
+        await store.save(nothing, 2)
 
 
 async def test_joining_and_leaving_members_lose_and_double_nothing(rig: Rig) -> None:
@@ -166,12 +120,11 @@ async def test_joining_and_leaving_members_lose_and_double_nothing(rig: Rig) -> 
 
 async def test_paused_aggregator_starts_again(rig: Rig) -> None:
     paused: Aggregator = rig.aggregator
-    other = rig.new_aggregator("replay", "other")
     trades = market(300)
     async with rig.running():
         await rig.append(batch(trades[:100]))
         await rig.stored()
-        # It holds the lock of its own saving, so that it cannot tell; its leases go to the other.
+        # It holds the lock of its own saving, so that it cannot tell.
         async with paused._saving:
             await rig.append(batch(trades[100:200]))
             venues = paused._venues.venues
@@ -180,10 +133,7 @@ async def test_paused_aggregator_starts_again(rig: Rig) -> None:
                 return all(venue.position == rig.newest for venue in venues)
 
             await eventually(has_read)
-            await paused._leases.leave(range(SHARDS))
-            thief = BarStore(rig.database, "thief")
-            factory = other._factory
-            await thief.acquire(range(SHARDS), factory.make_venue, factory.read_instrument, 0)
+            await rig.take_leases()
         await rig.append(batch(trades[200:]), batch([end()]))
         await rig.stored()
     assert await rig.bars() == naive_bars([*trades, end()])
@@ -194,7 +144,7 @@ async def test_streams_may_be_trimmed_up_to_the_slowest_shard(rig: Rig) -> None:
     async with rig.running():
         await rig.append(batch([Trade(1, T)]), batch([Trade(2, T)]))
         await rig.stored()
-    store = BarStore(rig.database)
+    store = rig.aggregator._store
     (key,) = await store.done()
     assert await store.done() == {key: Cursor(1, 2)}
     await rig.query("UPDATE bar_positions SET sequence = 1 WHERE shard = 5 RETURNING 1")

@@ -45,7 +45,7 @@ async def watch(database, since_ns, newest_ns, holes=()):
         await connection.execute(BARS_KNOW, [VENUE, SYMBOL, since_ns, newest_ns, json.dumps(known)])
         await connection.execute(
             "INSERT INTO bar_positions SELECT shard, 'md:{binance}:trades', 1, 1, %s"
-            " FROM bar_shards",
+            " FROM generate_series(0, 15) AS shard",
             [newest_ns],
         )
 

@@ -5,7 +5,6 @@ import pytest
 import redis
 from venuemesh.common.v1 import types_pb2
 
-from core.bars.leases import Leases
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.database import Database
 from kit.base.errors import StoreUnavailable
@@ -98,18 +97,6 @@ async def test_repair_writes_the_stream_of_repairs_only(redis_url):
     await streams.close()
 
 
-async def test_bars_alone_have_leases(redis_url):
-    leases = Leases(redis_url("bars"), "a", 3.0)
-    assert await leases.claim([1]) == (["a"], {1})
-    assert await leases.holder(1) == "a"
-    await leases.leave([1])
-    await leases.close()
-    others = Leases(redis_url("recorder"), "b", 3.0)
-    with pytest.raises(StoreUnavailable, match="venuemesh_recorder"):
-        await others.holder(1)
-    await others.close()
-
-
 @pytest.mark.parametrize("service", EVENT_MAKERS)
 def test_makers_of_events_reach_the_streams_of_events_only(redis_url, service):
     with redis.Redis.from_url(redis_url(service)) as client:
@@ -147,8 +134,12 @@ def test_nobody_reaches_valkey_without_a_login(valkey_url):
 
 
 FORBIDDEN = {
-    "recorder": ["INSERT INTO bar_shards VALUES (99, 0, '')", "UPDATE holes SET detail = ''"],
-    "bars": ["DELETE FROM trade_rows", "SELECT make_days('trade_rows', ARRAY[0])"],
+    "recorder": ["UPDATE leases SET holder = ''", "UPDATE holes SET detail = ''"],
+    "bars": [
+        "DELETE FROM leases",
+        "DELETE FROM trade_rows",
+        "SELECT make_days('trade_rows', ARRAY[0])",
+    ],
     "repair": ["DELETE FROM trade_rows", "UPDATE bars SET open = 0"],
     "history": ["DELETE FROM bars", "SELECT make_days('trade_rows', ARRAY[0])"],
     "ledger": ["UPDATE events SET body = ''", "DELETE FROM events", "DELETE FROM leases"],
