@@ -17,6 +17,7 @@ from benchmarks.options import Options
 from benchmarks.report import Figure, Report
 from conftest import free_port
 from core.audit.tests.rig import EXECUTIONS, Rig, rig_for
+from kit.base.migration import migrate
 from kit.events import event_log
 from tests.support.postgres_process import PostgresProcess
 
@@ -130,6 +131,7 @@ async def _rig() -> AsyncIterator[Rig]:
     postgres = PostgresProcess(folder / "postgres", free_port())
     try:
         await postgres.start()
+        await migrate(postgres.url)
         async with rig_for(postgres.url, folder, batch_events_max=BATCH_EVENTS_MAX) as rig:
             yield rig
     finally:

@@ -10,8 +10,8 @@ NEWEST = max(file.number for file in schema.files())
 
 
 @pytest.fixture(autouse=True)
-def _settings(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VENUEMESH_DATABASE_URL", postgres_url)
+def _settings(empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VENUEMESH_DATABASE_URL", empty_postgres_url)
 
 
 def test_check_fails_before_and_passes_after(capsys: pytest.CaptureFixture[str]) -> None:
@@ -36,11 +36,11 @@ def test_check_tells_whether_a_newer_schema_can_be_used(
     compatible_from: int,
     code: int,
     words: str,
-    postgres_url: str,
+    empty_postgres_url: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert cli.main(["migrate"]) == 0
-    with psycopg.connect(postgres_url) as connection:
+    with psycopg.connect(empty_postgres_url) as connection:
         connection.execute(
             "INSERT INTO schema_migrations (number, name, checksum, compatible_from)"
             " VALUES (9999, '9999_later.sql', '', %s)",

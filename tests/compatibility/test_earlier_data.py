@@ -20,7 +20,6 @@ from core.recorder.store import RecorderStore
 from core.recorder.tests.market import BTC, Trade, trade_batch
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.database import Database
-from kit.base.migration import migrate
 from kit.marketdata import native
 from kit.marketdata.delivery.redis_streams import RedisStreams
 from kit.storage.archive.archive import Archive
@@ -46,12 +45,6 @@ ADDED_FIELDS = {
 BAR_SETTINGS = BarsSettings(
     store_interval_ms=10, kept_seconds=5, lease_seconds=2.0, kinds=("tick:2", "range:10")
 )
-
-
-@pytest.fixture
-async def database_url(postgres_url):
-    await migrate(postgres_url)
-    return postgres_url
 
 
 def load(url, tables):
@@ -102,9 +95,9 @@ def fill_streams(url):
             connection.xadd(key, {"b": bytes.fromhex(batch)}, id=entry_id)
 
 
-async def test_earlier_stream_entries_become_the_same_rows(valkey_url, database_url):
+async def test_earlier_stream_entries_become_the_same_rows(valkey_url, postgres_url):
     fill_streams(valkey_url)
-    streams, database = RedisStreams(valkey_url), Database(database_url)
+    streams, database = RedisStreams(valkey_url), Database(postgres_url)
     positions = dict.fromkeys(await streams.keys(), START)
     assert sorted(map(str, positions)) == sorted(DATA["streams"])
     store = RecorderStore(database)
@@ -113,15 +106,15 @@ async def test_earlier_stream_entries_become_the_same_rows(valkey_url, database_
         assert chunk.add(entry, NOW_NS) is None
     await store.write(await store.prepare(chunk))
     for table in RECORDED:
-        assert stored(database_url, table) == comparable(table, DATA["tables"][table]["rows"])
+        assert stored(postgres_url, table) == comparable(table, DATA["tables"][table]["rows"])
     await streams.close()
     await database.close()
 
 
 @pytest.mark.skipif(native.library is None, reason="another order of fields without a C compiler")
-async def test_earlier_rows_are_read_as_the_same_bytes(database_url):
-    load(database_url, (*RECORDED, *BARS))
-    archive = Archive(database_url)
+async def test_earlier_rows_are_read_as_the_same_bytes(postgres_url):
+    load(postgres_url, (*RECORDED, *BARS))
+    archive = Archive(postgres_url)
     for name, batches in DATA["read"].items():
         channel = StreamKey.parse(f"md:{{{VENUE}}}:{name}").channel
         found = [batch.hex() async for batch in archive.batches(VENUE, channel)]
@@ -135,25 +128,25 @@ async def test_earlier_rows_are_read_as_the_same_bytes(database_url):
     await archive.close()
 
 
-async def test_bars_go_on_from_earlier_rows(valkey_url, database_url):
+async def test_bars_go_on_from_earlier_rows(valkey_url, postgres_url):
     """An aggregator that finds the earlier rows makes the bars of one that has read all trades."""
     fill_streams(valkey_url)
     later = Trade(3_700_000_005, BTC, venue_time_ns=1_723_100_060_000_000_000)
-    async with following(valkey_url, database_url, Cursor(5, 2)) as rig:
+    async with following(valkey_url, postgres_url, Cursor(5, 2)) as rig:
         await rig.append(trade_batch(Cursor(5, 3), [later]))
         await rig.stored()
-        whole = await settled_bars(database_url)
-    with psycopg.connect(database_url) as connection:
+        whole = await settled_bars(postgres_url)
+    with psycopg.connect(postgres_url) as connection:
         connection.execute("TRUNCATE bars, bar_revisions, bar_instruments, bar_positions")
-    load(database_url, (*RECORDED, *BARS))
-    async with following(valkey_url, database_url, Cursor(5, 3)):
-        assert await settled_bars(database_url) == whole
+    load(postgres_url, (*RECORDED, *BARS))
+    async with following(valkey_url, postgres_url, Cursor(5, 3)):
+        assert await settled_bars(postgres_url) == whole
 
 
 @asynccontextmanager
-async def following(valkey_url, database_url, newest):
+async def following(valkey_url, postgres_url, newest):
     """An aggregator that has stored the trades up to this entry, and all repairs."""
-    rig = bars_rig.Rig(valkey_url, database_url, BAR_SETTINGS)
+    rig = bars_rig.Rig(valkey_url, postgres_url, BAR_SETTINGS)
     rig.newest, rig.repaired = newest, Cursor(5, 1)
     async with rig.running():
         await rig.stored()

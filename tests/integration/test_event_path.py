@@ -45,7 +45,6 @@ from core.ledger.settings import LedgerSettings
 from kit.base import rpc
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.directory import VENUE as VENUE_KIND
-from kit.base.migration import migrate
 from kit.base.runtime import ProcessIdentity
 from kit.base.service_channels import ServiceChannels
 from kit.base.settings import MeshSettings
@@ -214,7 +213,6 @@ class Mesh:
         self._bars = {symbol: MadeBars() for symbol in SYMBOLS}
 
     async def start(self, valkey_url: str, folder: Path) -> None:
-        await migrate(self._postgres_url)
         await self._play_others()
         strategies = folder / "strategies"
         strategies.mkdir()

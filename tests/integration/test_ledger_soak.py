@@ -16,7 +16,6 @@ from core.ledger.tests.executions import instrument_of
 from core.ledger.tests.stores import in_postgres
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
-from kit.base.migration import migrate
 from tests.integration.mesh import new_folder
 
 EXECUTIONS = 2_500
@@ -66,7 +65,6 @@ def test_reports_are_as_late_as_a_ledger_can_follow(venue: str) -> None:
 
 
 async def test_a_wrong_ledger_is_found(postgres_url: str) -> None:
-    await migrate(postgres_url)
     venues = executions_of([SPOT, DERIVATIVES], 3, 300)
     database = Database(postgres_url)
     writer = Books.of(database, in_postgres(database)).writer

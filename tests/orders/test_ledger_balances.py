@@ -17,7 +17,6 @@ from core.ledger.store import AccountSelection, Page
 from kit.accounting.money import amount_of
 from kit.base.clock import SystemClock
 from kit.base.database import Database
-from kit.base.migration import migrate
 from kit.execution.cash_flow_lists import list_cash_flows
 from kit.execution.context import AccountContext
 from kit.execution.orders.order_messages import fill_message
@@ -72,7 +71,6 @@ class Books:
 
 @pytest.mark.parametrize("venue_id", ["binance_futures", "deribit"])
 async def test_cash_is_the_balance_of_the_exchange(venue_id: str, postgres_url: str) -> None:
-    await migrate(postgres_url)
     database = Database(postgres_url)
     async with trading(venue_id) as account:
         books = Books(database, account)

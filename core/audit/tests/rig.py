@@ -20,7 +20,6 @@ from core.audit.store import AuditStore
 from core.audit.verification import Verification
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
-from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from kit.events import event_log
 from kit.events.event_ids import event_id
@@ -106,8 +105,7 @@ class Rig:
 async def rig_for(
     postgres_url: str, folder: Path, holder: str = "audit-1", batch_events_max: int = 100
 ) -> AsyncIterator[Rig]:
-    """A rig on an empty database."""
-    await migrate(postgres_url)
+    """A rig on a database that has the schema and no rows."""
     rig = Rig(postgres_url, folder, holder, batch_events_max)
     try:
         yield rig

@@ -22,7 +22,6 @@ from kit.base.cursor import Cursor, StreamKey
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
 from kit.base.intervals import INTERVALS
-from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from kit.events.shared_leases import SharedLeases
 from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
@@ -232,8 +231,7 @@ class Rig:
 async def rig_for(
     valkey_url: str, postgres_url: str, settings: BarsSettings = FAST
 ) -> AsyncIterator[Rig]:
-    """A rig on an empty database with the schema."""
-    await migrate(postgres_url)
+    """A rig on a database that has the schema and no rows."""
     rig = Rig(valkey_url, postgres_url, settings)
     try:
         yield rig

@@ -17,12 +17,12 @@ OLD_BAR = (
 )
 
 
-async def test_data_of_an_earlier_version_are_migrated(postgres_url, tmp_path) -> None:
+async def test_data_of_an_earlier_version_are_migrated(empty_postgres_url, tmp_path) -> None:
     for file in SCHEMA_DIR.glob("[0-9]*.sql"):
         if file.name < "0006":
             shutil.copy(file, tmp_path)
-    await migrate(postgres_url, tmp_path)
-    connection = await psycopg.AsyncConnection.connect(postgres_url, autocommit=True)
+    await migrate(empty_postgres_url, tmp_path)
+    connection = await psycopg.AsyncConnection.connect(empty_postgres_url, autocommit=True)
     async with connection:
         for interval in ("1s", "15m", "1w"):
             await connection.execute(OLD_BAR, [interval, MONDAY_NS])
@@ -35,7 +35,7 @@ async def test_data_of_an_earlier_version_are_migrated(postgres_url, tmp_path) -
             "INSERT INTO bar_instruments VALUES"
             " ('binance', 'BTCUSDT', 2, 3, 1, 9, '[[1, 5]]', 1, '[]')"
         )
-        await migrate(postgres_url)
+        await migrate(empty_postgres_url)
         rows = await connection.execute(
             "SELECT interval, close_time_ns - open_time_ns, number, revision, open::text,"
             " written_time_ns = close_time_ns FROM bars ORDER BY 2"
@@ -51,7 +51,7 @@ async def test_data_of_an_earlier_version_are_migrated(postgres_url, tmp_path) -
             "SELECT count(*), min(sequence), max(newest_time_ns) FROM bar_positions"
         )
         assert await rows.fetchall() == [(SHARDS, 6, 99)]
-    database = Database(postgres_url)
+    database = Database(empty_postgres_url)
     leases = SharedLeases(database, "bars", "bars", SHARDS, seconds=3.0)
     assert await BarStore(database, leases).done() == {
         StreamKey.parse("md:{binance}:trades"): Cursor(5, 6)

@@ -15,7 +15,6 @@ from core.detector.strategy_runner import SIGNALS, StrategyRunner
 from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
-from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from kit.events import event_log
 from kit.strategy.tests.market import BTCUSDT, bar, loaded
@@ -122,7 +121,6 @@ class Rig:
 
 @asynccontextmanager
 async def rig_for(postgres_url: str) -> AsyncIterator[Rig]:
-    await migrate(postgres_url)
     rig = Rig(postgres_url)
     try:
         yield rig

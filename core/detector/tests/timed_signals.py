@@ -11,6 +11,7 @@ from core.detector.settings import DetectorSettings
 from core.detector.strategy_runner import RUNNING, StrategyRunner
 from core.detector.tests.rig import MadeBars, rig_for
 from core.detector.workers.pool import WorkerPool
+from kit.base.migration import migrate
 from kit.strategy.strategy import Instrument
 from tests.support.waiting import until
 
@@ -55,6 +56,7 @@ async def measure(postgres_url, sources, bars, warm_up, now_s) -> Measured:
     the timer."""
     found, sent_s = Measured(), {}
     markets = MadeMarkets(list(bars))
+    await migrate(postgres_url)
     async with rig_for(postgres_url) as rig, _pool() as pool:
         context = replace(rig.context, source=markets)
         programs = [(one, await pool.load(file, name)) for one, file, name in sources]

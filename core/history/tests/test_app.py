@@ -8,12 +8,10 @@ from core.history.tests.process import history_process
 from core.history.tests.recorded import SYMBOL, VENUE, Trade, record_trades
 from kit.base import errors, rpc
 from kit.base.database import Database
-from kit.base.migration import migrate
 
 
 @pytest.fixture
 async def process(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     await record_trades(database, [Trade(number) for number in (1, 2, 3)])
     await database.close()

@@ -15,7 +15,6 @@ from core.history.tests.recorded import (
 )
 from kit.base.database import Database
 from kit.base.errors import BadRequest, UnknownInstrument
-from kit.base.migration import migrate
 
 HOUR_NS = 3600 * 10**9
 FIRST_NS = START_NS
@@ -24,7 +23,6 @@ QUIET_NS = START_NS + 100 * 24 * HOUR_NS
 
 @pytest.fixture
 async def database(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     yield database
     await database.close()

@@ -25,7 +25,6 @@ from core.history.tests.recorded import (
 )
 from kit.base import errors, rpc
 from kit.base.database import Database
-from kit.base.migration import migrate
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive import codec
 from kit.storage.archive.archive import Archive
@@ -36,7 +35,6 @@ READERS_MAX = 1
 
 @pytest.fixture
 async def database(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     yield database
     await database.close()

@@ -18,7 +18,6 @@ from core.history.tests.recorded import (
 )
 from kit.base.database import Database
 from kit.base.errors import BadRequest, UnknownInstrument
-from kit.base.migration import migrate
 
 FIRST_NS = 20_000 * DAY_NS
 HOUR_NS = 3600 * 10**9
@@ -30,7 +29,6 @@ BARS_KNOW = (
 
 @pytest.fixture
 async def database(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     async with database.transaction() as connection:
         await instrument_id(connection)

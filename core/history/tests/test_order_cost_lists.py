@@ -8,7 +8,6 @@ from core.history.tests.recorded import VENUE
 from core.history.tests.traded import ACCOUNT, CANCELLED, STRATEGY, at_ns
 from kit.base.database import Database
 from kit.base.errors import BadPageToken, BadRequest
-from kit.base.migration import migrate
 
 Summarize = order_costs_pb2.SummarizeOrderCostsRequest
 HOUR_OF_START = 6
@@ -17,7 +16,6 @@ HOUR_OF_START = 6
 
 @pytest.fixture
 async def rig(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     yield Rig(database)
     await database.close()

@@ -7,12 +7,10 @@ from core.history.tests.recorded import record_gaps
 from core.history.tests.traded import CANCELLED, FILLED, PERPETUAL, STRATEGY, at_ns, lifecycle
 from kit.base.clock import NANOSECONDS_PER_DAY
 from kit.base.database import Database
-from kit.base.migration import migrate
 
 
 @pytest.fixture
 async def rig(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     yield Rig(database)
     await database.close()

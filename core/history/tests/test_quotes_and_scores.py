@@ -16,7 +16,6 @@ from core.history.tests.recorded import (
     record_trades,
 )
 from kit.base.database import Database
-from kit.base.migration import migrate
 
 OLDEST, NEWEST = history_pb2.SORT_ORDER_OLDEST_FIRST, history_pb2.SORT_ORDER_NEWEST_FIRST
 SECOND_NS = 1_000_000_000
@@ -25,7 +24,6 @@ PATIENT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 @pytest.fixture
 async def database(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     yield database
     await database.close()
@@ -42,7 +40,6 @@ async def database(postgres_url):
 async def test_pages_of_quotes_join_without_hole_or_overlap(
     postgres_url, times, size, order, start, length
 ):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     async with database.transaction() as connection:
         await connection.execute("TRUNCATE quote_rows")

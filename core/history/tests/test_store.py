@@ -25,7 +25,6 @@ from core.history.tests.recorded import (
 )
 from kit.base.database import Database
 from kit.base.errors import BadPageToken, BadRequest, UnknownInstrument, UnknownService
-from kit.base.migration import migrate
 from kit.base.numbers import format_scaled
 
 OLDEST, NEWEST = history_pb2.SORT_ORDER_OLDEST_FIRST, history_pb2.SORT_ORDER_NEWEST_FIRST
@@ -34,7 +33,6 @@ PATIENT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 @pytest.fixture
 async def database(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     yield database
     await database.close()
@@ -70,7 +68,6 @@ def trades_request(**fields):
 async def test_pages_of_trades_join_without_hole_or_overlap(
     postgres_url, rows, size, start, length, order
 ):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     await forget(database)
     await record_trades(database, [Trade(0, venue_time_ns=1), *rows])

@@ -34,7 +34,6 @@ from core.inspector.verdict_inputs import VerdictInputs
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
-from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from kit.events import event_log
 from kit.events.consumer import EventConsumer
@@ -278,8 +277,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig_for(postgres_url):
-    """A rig on an empty database."""
-    await migrate(postgres_url)
+    """A rig on a database that has the schema and no rows."""
     rig = Rig(postgres_url)
     try:
         yield rig

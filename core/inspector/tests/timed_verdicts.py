@@ -8,6 +8,7 @@ from venuemesh.inspector.v1 import inspector_pb2_grpc
 
 from core.inspector.tests.rig import DECISIONS, decision, rig_for
 from core.inspector.tests.test_manual_orders import LENA, limit, place
+from kit.base.migration import migrate
 from kit.risk.facts import ReferencePrice
 from tests.support.waiting import until
 
@@ -17,6 +18,7 @@ EVENTS = "SELECT count(*) FROM events WHERE stream = 'risk'"
 async def measure(postgres_url, policy, calls, decisions, now_s):
     """Return the milliseconds of each call of SubmitManual, and the verdicts per second on waiting
     decisions. All are blocked: no venue is waited for. ``now_s``: the timer."""
+    await migrate(postgres_url)
     async with rig_for(postgres_url) as rig:
         process = await rig.start(policy=policy)
         await until(lambda: process.active.is_active)

@@ -12,7 +12,6 @@ from core.ledger.tests.books import Books
 from core.ledger.tests.collectors import Instruments, RestartedCollector, Venue
 from core.ledger.tests.stores import STORES, TIGERBEETLE, stores_of, tigerbeetle_process
 from kit.base.database import Database
-from kit.base.migration import migrate
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +30,6 @@ def store_address(request):
 
 @pytest.fixture
 async def books(postgres_url, store_address):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     async with stores_of(database, store_address) as stores:
         yield Books.of(database, stores)
@@ -51,7 +49,6 @@ async def instruments():
 @pytest.fixture
 async def intake(venue, instruments, postgres_url, monkeypatch):
     monkeypatch.setattr(execution_collector, "LIST_EVERY_SECONDS", 0.05)
-    await migrate(postgres_url)
     database = Database(postgres_url)
     server = grpc.aio.server()
     trade_flow_pb2_grpc.add_TradeFlowServicer_to_server(venue, server)

@@ -14,7 +14,6 @@ from core.ledger.tests.process import ledger_process
 from core.ledger.tests.stores import stores_of
 from kit.base import errors, rpc
 from kit.base.database import Database
-from kit.base.migration import migrate
 from kit.events import event_log
 from kit.events.streams import redis_key
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -22,7 +21,6 @@ from tests.support.waiting import WAIT_SECONDS_MAX
 
 @pytest.fixture
 async def process(postgres_url, valkey_url, store_address):
-    await migrate(postgres_url)
     process = ledger_process(postgres_url, valkey_url, store_address)
     process.start()
     yield process

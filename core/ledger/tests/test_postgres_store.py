@@ -7,12 +7,10 @@ from core.ledger.postgres_store import PostgresStore
 from core.ledger.tests.postings import cash, deposit, external
 from core.ledger.tests.store_suite import Ledger, StoreSuite
 from kit.base.database import Database
-from kit.base.migration import migrate
 
 
 @pytest.fixture
 async def ledger(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     yield Ledger(database, PostgresStore(), PostgresQueries(database))
     await database.close()

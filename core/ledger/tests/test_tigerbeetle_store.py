@@ -29,7 +29,6 @@ from core.ledger.tigerbeetle_queries import TigerBeetleQueries
 from core.ledger.tigerbeetle_store import TigerBeetleStore
 from kit.base.database import Database
 from kit.base.errors import SettingError, StoreUnavailable
-from kit.base.migration import migrate
 
 
 class Killed(BaseException):
@@ -98,7 +97,6 @@ class Process(NamedTuple):
 
 @pytest.fixture
 async def process(postgres_url, tigerbeetle):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     client = TigerBeetleClient(tigerbeetle, 0)
     yield Process.of(database, client)
@@ -234,7 +232,6 @@ async def own_server(monkeypatch):
 @pytest.fixture
 async def killable(postgres_url, own_server):
     """A ledger with this server."""
-    await migrate(postgres_url)
     database = Database(postgres_url)
     client = TigerBeetleClient(own_server.address, 0)
     yield Process.of(database, client)
@@ -385,7 +382,6 @@ async def test_a_database_that_is_older_than_tigerbeetle_books_nothing(process, 
 
 
 async def test_a_name_that_is_not_known_is_no_address(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     ledger = Process.of(database, TigerBeetleClient("no-such-host.invalid:3000", 0)).ledger
     with pytest.raises(StoreUnavailable, match="cannot be asked"):

@@ -15,7 +15,6 @@ from core.playback.tests import recorded
 from core.playback.tests.process import playback_process, refusal
 from core.playback.tests.recorded import HOLE, QUOTES, SECOND_NS, START_NS, TRADES, UPDATES, VENUE
 from kit.base import errors, rpc
-from kit.base.migration import migrate
 from kit.marketdata.model.batches import columns_of, row_count
 from tests.support.waiting import WAIT_SECONDS_MAX
 
@@ -30,7 +29,6 @@ ROWS = TRADES + QUOTES + UPDATES + len(recorded.SYMBOLS)
 
 @pytest.fixture
 async def store(postgres_url):
-    await migrate(postgres_url)
     recorded.record(postgres_url)
     return postgres_url
 
@@ -213,8 +211,8 @@ async def test_what_cannot_be_played_is_said_in_one_line(store, tmp_path, settin
     assert len(said.splitlines()) == 1
 
 
-async def test_a_database_without_a_record_is_said_in_one_line(postgres_url, tmp_path):
-    process = playback_process(postgres_url, tmp_path)
+async def test_a_database_without_a_record_is_said_in_one_line(empty_postgres_url, tmp_path):
+    process = playback_process(empty_postgres_url, tmp_path)
     process.start(stderr=subprocess.PIPE)
     code, said = refusal(process)
     assert code == 2

@@ -15,7 +15,6 @@ from core.playback.tests import recorded
 from core.playback.tests.process import playback_process
 from core.playback.tests.recorded import VENUE
 from kit.base import errors, rpc
-from kit.base.migration import migrate
 from kit.execution.approval.keys import INSPECTOR_KEY_ID, inspector_key
 from kit.execution.approval.signing import ApprovalSigner, MeshScope
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -30,7 +29,6 @@ SELL_PRICE = "700"
 
 @pytest.fixture
 async def store(postgres_url):
-    await migrate(postgres_url)
     recorded.record(postgres_url)
     return postgres_url
 

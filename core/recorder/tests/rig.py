@@ -14,7 +14,6 @@ from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
-from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 from tests.support.waiting import WAIT_SECONDS_MAX
@@ -78,8 +77,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig_for(valkey_url: str, postgres_url: str) -> AsyncIterator[Rig]:
-    """A rig on these servers, with the schema in place."""
-    await migrate(postgres_url)
+    """A rig on these servers; the database has the schema."""
     rig = Rig(valkey_url, postgres_url)
     try:
         yield rig

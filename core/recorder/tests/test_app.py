@@ -17,7 +17,6 @@ from core.recorder.tests.process import recorder_process
 from core.recorder.tests.rig import rig_for
 from kit.base import rpc
 from kit.base.cursor import Cursor
-from kit.base.migration import migrate
 from kit.base.runtime import EXIT_WRONG_SETTING
 from tests.support.waiting import WAIT_SECONDS_MAX
 
@@ -46,7 +45,6 @@ async def test_process_records_and_reports_its_state(process, postgres_url):
 
 
 async def test_newer_database_is_rejected_in_one_line(valkey_url, postgres_url):
-    await migrate(postgres_url)
     with psycopg.connect(postgres_url) as connection:
         connection.execute("INSERT INTO schema_migrations VALUES (9999, '9999_later.sql', '')")
     process = recorder_process(valkey_url, postgres_url)

@@ -9,7 +9,6 @@ from core.recorder.background_jobs import BackgroundJobMonitor
 from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
-from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 
 VIEWS = """
@@ -63,7 +62,6 @@ class Rig:
 
 @pytest.fixture
 async def rig(postgres_url):
-    await migrate(postgres_url)
     rig = Rig(postgres_url)
     yield rig
     await rig.database.close()

@@ -19,7 +19,6 @@ from core.recorder.tests.market import (
 )
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.database import Database
-from kit.base.migration import migrate
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive import codec
 
@@ -29,7 +28,6 @@ NOW_NS = START_NS + 10**12
 
 @pytest.fixture
 async def store(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     yield RecorderStore(database)
     await database.close()

@@ -23,7 +23,6 @@ from core.recorder.tests.market import (
 )
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.database import Database
-from kit.base.migration import migrate
 
 NOW_NS = START_NS + 10**12
 KEYS = {
@@ -34,7 +33,6 @@ KEYS = {
 
 @pytest.fixture
 async def store(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     yield RecorderStore(database)
     await database.close()

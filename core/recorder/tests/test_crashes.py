@@ -34,6 +34,7 @@ from core.recorder.tests.process import recorder_process
 from core.recorder.tests.rig import Rig, rig_for
 from kit.base.cursor import Cursor
 from kit.base.errors import StoreUnavailable
+from kit.base.migration import migrate
 from kit.marketdata.delivery.redis_streams import StreamEntry
 from tests.support.postgres_process import PostgresProcess
 from tests.support.valkey_process import ValkeyProcess
@@ -139,6 +140,7 @@ async def test_postgresql_may_be_killed_at_any_time(valkey_url, folder):
     postgres = PostgresProcess(folder, free_port())
     await postgres.start()
     try:
+        await migrate(postgres.url)
         async with rig_for(valkey_url, postgres.url) as rig, rig.running():
             writing = asyncio.create_task(append_slowly(rig, tape.parts(source)))
             for kill in range(1, 3):
@@ -186,6 +188,7 @@ async def test_both_stores_may_be_away_at_the_start(folder):
     try:
         await valkey.start()
         await postgres.start()
+        await migrate(postgres.url)
         async with rig_for(valkey.url, postgres.url) as rig:
             await rig.append(*tape.entries)
             await tape.is_recorded(rig)

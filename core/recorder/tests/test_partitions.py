@@ -77,7 +77,6 @@ async def stage(any_database_url):
 
 @pytest.fixture
 async def native(postgres_url):
-    await migrate(postgres_url)
     stage = Stage(postgres_url)
     yield stage
     await stage.database.close()

@@ -26,14 +26,12 @@ from core.recorder.tests.market import (
 )
 from kit.base.cursor import Cursor
 from kit.base.database import ConsumerPositionConflict, Database
-from kit.base.migration import migrate
 
 NOW_NS = START_NS + 10**12
 
 
 @pytest.fixture
 async def store(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     yield RecorderStore(database)
     await database.close()
@@ -86,7 +84,6 @@ async def test_plain_sql_in_human_units_works(store, postgres_url):
     cut=st.integers(0, 120),
 )
 async def test_first_of_equal_ids_is_kept(postgres_url, rows, cut):
-    await migrate(postgres_url)
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("TRUNCATE trade_rows, stream_positions, gap_rows")
     database = Database(postgres_url)

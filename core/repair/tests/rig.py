@@ -30,7 +30,6 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
-from kit.base.migration import migrate
 from kit.base.numbers import to_decimal
 from kit.base.telemetry import Meter
 from kit.marketdata.delivery.redis_streams import RedisStreams
@@ -340,7 +339,6 @@ async def rig_of(
     settings: RepairSettings = SETTINGS,
 ) -> AsyncIterator[Rig]:
     """One of a venue with this history."""
-    await migrate(postgres_url)
     rig = Rig(valkey_url, postgres_url, FakeVenue(history, features), settings)
     try:
         yield rig

@@ -17,7 +17,6 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
 from kit.base.intervals import BY_NAME
-from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from tests.support.waiting import WAIT_SECONDS_MAX
 
@@ -106,7 +105,6 @@ class Rig:
 
 @pytest.fixture
 async def rig(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     made = Rig(database, RepairSettings())
     await made.execute(f"INSERT INTO instruments (venue, symbol) VALUES ('{VENUE}', 'BTC/USD')")

@@ -23,7 +23,6 @@ BOOK = StreamKey("binance", types_pb2.CHANNEL_BOOK)
 
 @pytest.fixture
 async def database(postgres_url):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     yield database
     await database.close()
@@ -136,7 +135,6 @@ async def test_an_error_that_was_passed_over_does_not_commit_in_silence(database
 
 
 async def test_a_cancelled_task_leaves_no_connection_open(postgres_url):
-    await migrate(postgres_url)
     # While its error is kept, so is what its frames refer to.
     errors = []
     for steps in range(60):

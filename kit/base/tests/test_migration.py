@@ -30,37 +30,37 @@ async def scalar(url: str, query: bytes):
     return row[0]
 
 
-async def test_migrations_are_applied_once_in_order_of_their_numbers(postgres_url, tmp_path):
+async def test_migrations_are_applied_once_in_order_of_their_numbers(empty_postgres_url, tmp_path):
     folder = numbered(
         tmp_path,
         _0002_add="INSERT INTO steps VALUES (2)",
         _0001_first="CREATE TABLE steps (step int); INSERT INTO steps VALUES (1)",
     )
-    await asyncio.gather(*(migrate(postgres_url, folder) for _ in range(4)))
+    await asyncio.gather(*(migrate(empty_postgres_url, folder) for _ in range(4)))
     numbered(folder, _0003_more="INSERT INTO steps VALUES (3)")
-    await migrate(postgres_url, folder)
-    assert await scalar(postgres_url, b"SELECT array_agg(step) FROM steps") == [1, 2, 3]
+    await migrate(empty_postgres_url, folder)
+    assert await scalar(empty_postgres_url, b"SELECT array_agg(step) FROM steps") == [1, 2, 3]
 
 
-async def test_a_migration_that_fails_leaves_nothing_behind(postgres_url, tmp_path):
+async def test_a_migration_that_fails_leaves_nothing_behind(empty_postgres_url, tmp_path):
     folder = numbered(
         tmp_path,
         _0001_whole="CREATE TABLE whole (step int)",
         _0002_half="CREATE TABLE half (step int); DROP TABLE whole;\nSELECT 1 / 0",
     )
     with pytest.raises(SettingError, match=r"0002_half\.sql, .*: division by zero$"):
-        await migrate(postgres_url, folder)
-    assert await scalar(postgres_url, b"SELECT to_regclass('half')") is None
-    assert await scalar(postgres_url, b"SELECT count(*) FROM whole") == 0
+        await migrate(empty_postgres_url, folder)
+    assert await scalar(empty_postgres_url, b"SELECT to_regclass('half')") is None
+    assert await scalar(empty_postgres_url, b"SELECT count(*) FROM whole") == 0
     numbered(folder, _0002_half="CREATE TABLE half (step int)")
-    await migrate(postgres_url, folder)
-    assert await scalar(postgres_url, b"SELECT count(*) FROM half") == 0
+    await migrate(empty_postgres_url, folder)
+    assert await scalar(empty_postgres_url, b"SELECT count(*) FROM half") == 0
 
 
 @pytest.mark.parametrize("change", ["SELECT 2", None])
-async def test_a_schema_that_others_made_is_rejected(postgres_url, tmp_path, change):
+async def test_a_schema_that_others_made_is_rejected(empty_postgres_url, tmp_path, change):
     folder = numbered(tmp_path, _0001_first="SELECT 1", _0002_second="SELECT 1", _0003_third="")
-    await migrate(postgres_url, folder)
+    await migrate(empty_postgres_url, folder)
     (folder / "0002_second.sql").unlink()
     difference = "unknown"
     if change is not None:
@@ -68,12 +68,12 @@ async def test_a_schema_that_others_made_is_rejected(postgres_url, tmp_path, cha
         difference = "different"
     words = rf"made with 0002_second\.sql, which is {difference} here: name another database"
     with pytest.raises(SettingError, match=words):
-        await migrate(postgres_url, folder)
-    assert (await state(postgres_url, folder)).problem
+        await migrate(empty_postgres_url, folder)
+    assert (await state(empty_postgres_url, folder)).problem
 
 
-async def test_a_database_that_is_missing_is_created(postgres_url, superuser_url):
-    missing = postgres_url + "_missing"
+async def test_a_database_that_is_missing_is_created(empty_postgres_url, superuser_url):
+    missing = empty_postgres_url + "_missing"
     await asyncio.gather(*(migrate(missing) for _ in range(3)))
     assert await scalar(missing, b"SELECT count(*) FROM stream_positions") == 0
     async with await psycopg.AsyncConnection.connect(superuser_url, autocommit=True) as connection:
@@ -81,82 +81,86 @@ async def test_a_database_that_is_missing_is_created(postgres_url, superuser_url
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-async def test_a_program_uses_a_newer_schema_that_is_compatible_with_it(postgres_url, tmp_path):
+async def test_a_program_uses_a_newer_schema_that_is_compatible_with_it(
+    empty_postgres_url, tmp_path
+):
     old, new = two_versions(tmp_path, f"-- compatible_from: 1\n{NEWER}")
-    await migrate(postgres_url, new)
-    found = await state(postgres_url, old)
+    await migrate(empty_postgres_url, new)
+    found = await state(empty_postgres_url, old)
     assert (found.current, found.wanted, found.problem) == (2, 1, "")
-    assert not (await migrate(postgres_url, old)).applied
-    assert await steps(postgres_url, old) == 0
+    assert not (await migrate(empty_postgres_url, old)).applied
+    assert await steps(empty_postgres_url, old) == 0
 
 
 async def test_a_program_leaves_a_newer_schema_alone_that_needs_a_newer_program(
-    postgres_url, tmp_path
+    empty_postgres_url, tmp_path
 ):
     old, new = two_versions(tmp_path, NEWER)
-    await migrate(postgres_url, new)
+    await migrate(empty_postgres_url, new)
     words = "has schema 2, for programs of schema 2 or newer, and this program has schema 1: update"
     with pytest.raises(SettingError, match=words):
-        await migrate(postgres_url, old)
+        await migrate(empty_postgres_url, old)
     with pytest.raises(StoreUnavailable, match=words):
-        await steps(postgres_url, old)
+        await steps(empty_postgres_url, old)
 
 
-async def test_one_incompatible_file_is_enough(postgres_url, tmp_path):
+async def test_one_incompatible_file_is_enough(empty_postgres_url, tmp_path):
     old, new = two_versions(tmp_path, NEWER)
     numbered(new, _0003_third="-- compatible_from: 1\nSELECT 1")
-    await migrate(postgres_url, new)
-    assert (await state(postgres_url, old)).is_too_new
+    await migrate(empty_postgres_url, new)
+    assert (await state(empty_postgres_url, old)).is_too_new
 
 
-async def test_a_program_does_not_use_an_older_schema(postgres_url, tmp_path):
+async def test_a_program_does_not_use_an_older_schema(empty_postgres_url, tmp_path):
     old, new = two_versions(tmp_path, NEWER)
-    await migrate(postgres_url, old)
+    await migrate(empty_postgres_url, old)
     with pytest.raises(StoreUnavailable, match=r"has schema 1, .* needs schema 2: run ./venuemesh"):
-        await steps(postgres_url, new)
-    assert await steps(postgres_url, new, accepts_older_schema=True) == 0
+        await steps(empty_postgres_url, new)
+    assert await steps(empty_postgres_url, new, accepts_older_schema=True) == 0
 
 
 async def test_a_database_of_an_earlier_version_has_no_column_for_compatibility(
-    postgres_url, tmp_path
+    empty_postgres_url, tmp_path
 ):
     old, new = two_versions(tmp_path, NEWER)
-    await migrate(postgres_url, old)
-    async with await psycopg.AsyncConnection.connect(postgres_url) as connection:
+    await migrate(empty_postgres_url, old)
+    async with await psycopg.AsyncConnection.connect(empty_postgres_url) as connection:
         await connection.execute("ALTER TABLE schema_migrations DROP COLUMN compatible_from")
-    assert await steps(postgres_url, old) == 0
-    await migrate(postgres_url, new)
-    assert await steps(postgres_url, new) == 0
+    assert await steps(empty_postgres_url, old) == 0
+    await migrate(empty_postgres_url, new)
+    assert await steps(empty_postgres_url, new) == 0
 
 
-async def test_a_process_waits_until_another_has_migrated(postgres_url):
+async def test_a_process_waits_until_another_has_migrated(empty_postgres_url):
     meter = Meter("history")
     waiting = asyncio.create_task(
-        wait_for_schema(postgres_url, DegradedReasons(meter), SystemClock())
+        wait_for_schema(empty_postgres_url, DegradedReasons(meter), SystemClock())
     )
     await until(lambda: "needs schema" in meter.status().detail)
-    await migrate(postgres_url)
+    await migrate(empty_postgres_url)
     async with asyncio.timeout(60):
         await waiting
     assert meter.status().detail == ""
 
 
-async def test_waiting_ends_when_the_role_has_its_rights(postgres_url, store_passwords):
-    await migrate(postgres_url)
-    async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as connection:
+async def test_waiting_ends_when_the_role_has_its_rights(empty_postgres_url, store_passwords):
+    await migrate(empty_postgres_url)
+    async with await psycopg.AsyncConnection.connect(
+        empty_postgres_url, autocommit=True
+    ) as connection:
         await connection.execute("REVOKE SELECT ON events FROM venuemesh_history")
     meter = Meter("test")
-    address = postgres_url.rpartition("@")[2]
+    address = empty_postgres_url.rpartition("@")[2]
     url = store_passwords.login_url(f"postgresql://venuemesh_history@{address}")
     waiting = asyncio.create_task(wait_for_schema(url, DegradedReasons(meter), SystemClock()))
     await until(lambda: "no rights yet" in meter.status().detail)
-    await grant(postgres_url)
+    await grant(empty_postgres_url)
     async with asyncio.timeout(60):
         await waiting
     assert meter.status().detail == ""
 
 
-async def test_after_a_migrator_was_killed_the_next_one_completes(postgres_url, tmp_path):
+async def test_after_a_migrator_was_killed_the_next_one_completes(empty_postgres_url, tmp_path):
     folder = numbered(
         tmp_path,
         _0001_first="CREATE TABLE steps (step int)",
@@ -165,14 +169,14 @@ async def test_after_a_migrator_was_killed_the_next_one_completes(postgres_url, 
     code = "import asyncio, pathlib, sys; from kit.base.migration import migrate;"
     code += "asyncio.run(migrate(sys.argv[1], pathlib.Path(sys.argv[2])))"
     killed = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, postgres_url, str(folder)
+        sys.executable, "-c", code, empty_postgres_url, str(folder)
     )
     try:
         sleeping = (
             b"SELECT count(*) FROM pg_stat_activity"
             b" WHERE wait_event = 'PgSleep' AND datname = current_database()"
         )
-        while await scalar(postgres_url, sleeping) == 0:
+        while await scalar(empty_postgres_url, sleeping) == 0:
             assert killed.returncode is None
             await asyncio.sleep(0.02)
     finally:
@@ -181,8 +185,8 @@ async def test_after_a_migrator_was_killed_the_next_one_completes(postgres_url, 
     (folder / "0002_long.sql").write_text("INSERT INTO steps VALUES (3)")
     # An hour passes otherwise: the server would execute the statement of the killed process.
     async with asyncio.timeout(120):
-        await migrate(postgres_url, folder)
-    assert await scalar(postgres_url, b"SELECT array_agg(step) FROM steps") == [3]
+        await migrate(empty_postgres_url, folder)
+    assert await scalar(empty_postgres_url, b"SELECT array_agg(step) FROM steps") == [3]
 
 
 def two_versions(folder: Path, change: str) -> tuple[Path, Path]:

@@ -121,11 +121,13 @@ async def test_what_was_recorded_is_the_same_after_a_change_of_schema(
     assert [number for (number,) in applied] == VERSIONS
 
 
-async def test_what_was_recorded_before_lies_in_its_day(postgres_url: str, tmp_path: Path) -> None:
-    await migrate(postgres_url, schema_of(3, tmp_path))
-    fill(postgres_url, 3)
-    await migrate(postgres_url)
-    with psycopg.connect(postgres_url) as connection:
+async def test_what_was_recorded_before_lies_in_its_day(
+    empty_postgres_url: str, tmp_path: Path
+) -> None:
+    await migrate(empty_postgres_url, schema_of(3, tmp_path))
+    fill(empty_postgres_url, 3)
+    await migrate(empty_postgres_url)
+    with psycopg.connect(empty_postgres_url) as connection:
         rows = connection.execute(
             "SELECT tableoid::regclass::text, count(*) FROM trade_rows GROUP BY 1 ORDER BY 1"
         ).fetchall()

@@ -6,7 +6,6 @@ import psycopg
 import pytest
 
 from kit.base.database import Database
-from kit.base.migration import migrate
 from kit.base.redis_commands import RedisCommands
 from kit.base.store_metrics import StoreMetrics
 from kit.base.telemetry import Meter
@@ -39,7 +38,6 @@ async def test_commands_of_redis_are_measured_and_waiting_reads_are_not(valkey_u
 
 
 async def test_connections_waits_and_errors_of_the_database_are_measured(postgres_url):
-    await migrate(postgres_url)
     rig = Rig()
     database = Database(postgres_url, connections_max=1, metrics=rig.metrics)
 

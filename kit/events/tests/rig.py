@@ -10,7 +10,6 @@ from venuemesh.events.v1 import event_pb2
 from kit.base.clock import SystemClock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
-from kit.base.migration import migrate
 from kit.base.telemetry import Meter
 from kit.events import event_log
 from kit.events.event_ids import event_id
@@ -94,8 +93,7 @@ class Rig:
 
 @asynccontextmanager
 async def rig_for(redis_url: str, database_url: str) -> AsyncIterator[Rig]:
-    """A rig on these stores; the database gets the schema."""
-    await migrate(database_url)
+    """A rig on these stores; the database has the schema."""
     database, redis_events = Database(database_url), RedisEvents(redis_url)
     meter = Meter("test")
     yield Rig(database, redis_events, redis_url, meter, DegradedReasons(meter))

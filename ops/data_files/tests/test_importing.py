@@ -2,7 +2,6 @@ from decimal import Decimal
 
 import pytest
 
-from kit.base.migration import migrate
 from ops.data_files.tests.files import (
     DAY_MS,
     START_MS,
@@ -26,7 +25,6 @@ FUTURES_HEADER = "id,price,qty,quote_qty,time,is_buyer_maker"
 
 @pytest.fixture
 async def url(postgres_url):
-    await migrate(postgres_url)
     return postgres_url
 
 

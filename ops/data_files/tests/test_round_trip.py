@@ -5,7 +5,6 @@ import asyncio
 import pyarrow.parquet as parquet
 import pytest
 
-from kit.base.migration import migrate
 from ops.cli import main
 from ops.data_files.tests.files import (
     START_MS,
@@ -27,7 +26,6 @@ TEXT_TRADE = (
 
 @pytest.fixture
 async def url(postgres_url, tmp_path):
-    await migrate(postgres_url)
     await take_file(postgres_url, csv_file(tmp_path, trade_lines(1, 250)))
     assert rows(postgres_url, TEXT_TRADE) == [(1,)]
     return postgres_url

@@ -34,7 +34,6 @@ def redis_url(valkey_url: str, store_passwords: StorePasswords):
 @pytest.fixture
 async def database_url(postgres_url: str, store_passwords: StorePasswords):
     """Makes the URL of a service, in a database with the schema."""
-    await migrate(postgres_url)
 
     def url(service: str) -> str:
         role = user_of_service(service)
@@ -257,11 +256,11 @@ async def test_rights_that_are_not_listed_are_taken_away(postgres_url, database_
     assert after == before, "rights that are there are not given again"
 
 
-async def test_a_role_without_the_schema_waits_for_its_owner(postgres_url, store_passwords):
+async def test_a_role_without_the_schema_waits_for_its_owner(empty_postgres_url, store_passwords):
     role = "venuemesh_bars"
-    bare = f"postgresql://{role}@{postgres_url.rpartition('@')[2]}"
+    bare = f"postgresql://{role}@{empty_postgres_url.rpartition('@')[2]}"
     url = with_password(bare, store_passwords.password("postgresql", role))
     with pytest.raises(StoreUnavailable, match="refuses a statement of role 'venuemesh_bars'"):
         await migrate(url)
-    await migrate(postgres_url)
+    await migrate(empty_postgres_url)
     assert not (await migrate(url)).applied

@@ -13,7 +13,6 @@ from core.inspector.tests.rig import DECISIONS
 from core.inspector.tests.test_capital_reports import SIGNALS, blocked_by_advisor, signal
 from kit.base import rpc
 from kit.base.database import Database
-from kit.base.migration import migrate
 from kit.events import event_log
 from ops import cli
 from tests.support.waiting import eventually
@@ -22,7 +21,6 @@ from tests.support.waiting import eventually
 @pytest.fixture
 async def where(postgres_url, valkey_url, tmp_path):
     """The options that name the inspector, which acts."""
-    await migrate(postgres_url)
     process = inspector_process(postgres_url, valkey_url, tmp_path)
     process.start()
     async with rpc.channel(process.address) as channel:

@@ -10,14 +10,12 @@ from core.ledger.postings import message_of
 from core.ledger.tests.postings import deposit
 from core.ledger.tests.process import ledger_process
 from kit.base import rpc
-from kit.base.migration import migrate
 from ops import cli
 
 
 @pytest.fixture
 async def where(postgres_url, valkey_url):
     """The options that name the ledger."""
-    await migrate(postgres_url)
     process = ledger_process(postgres_url, valkey_url)
     process.start()
     request = ledger_pb2.PostTransfersRequest(

@@ -11,7 +11,6 @@ from core.history.tests.recorded import VENUE
 from core.history.tests.traded import ACCOUNT, FILLED, STRATEGY, Traded
 from kit.base import rpc
 from kit.base.database import Database
-from kit.base.migration import migrate
 from ops import cli
 
 ORDERS = 3
@@ -20,7 +19,6 @@ ORDERS = 3
 @pytest.fixture
 async def where(postgres_url):
     """The options that name the process, which knows of three orders."""
-    await migrate(postgres_url)
     database = Database(postgres_url)
     traded = Traded(database)
     await traded.terms()

@@ -18,7 +18,6 @@ from venuemesh.events.v1 import (
 from core.audit.tests.process import audit_process
 from kit.base import rpc
 from kit.base.database import Database
-from kit.base.migration import migrate
 from kit.events import event_log
 from kit.risk.facts import RiskFacts
 from ops import cli
@@ -63,7 +62,6 @@ def facts(number):
 @pytest.fixture
 async def where(postgres_url, valkey_url, tmp_path):
     """The options that name an audit with three verdicts; the third has no facts."""
-    await migrate(postgres_url)
     database = Database(postgres_url)
     async with database.transaction() as connection:
         signals = [event_pb2.Event(event_id=chain, lifecycle_id=chain) for chain in CHAINS]

@@ -1,12 +1,10 @@
 """A recorded past is named in one word, and refused in one line."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from kit.base.migration import migrate
 from kit.base.settings import MeshSettings
 from ops import ports
 from ops.errors import OperationsError
@@ -95,7 +93,6 @@ def test_a_store_that_cannot_be_played_is_rejected(options, words):
 
 
 def test_a_venue_that_was_never_recorded_is_rejected(postgres_url):
-    asyncio.run(migrate(postgres_url))
     options = replace(OPTIONS, records=(PlaybackSource("binance", postgres_url),))
     with pytest.raises(OperationsError, match="no data of the venue 'binance' are recorded"):
         check(options, ["binance"])

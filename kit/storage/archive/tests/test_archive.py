@@ -8,7 +8,6 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.errors import NotSupported, UnknownInstrument, UnknownVenue
-from kit.base.migration import migrate
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive import archive as archives
 from kit.storage.archive import slices
@@ -23,7 +22,6 @@ SECOND_NS = 1_000_000_000
 @pytest.fixture
 async def store(postgres_url):
     """An archive of a database with two instruments, and a connection to it."""
-    await migrate(postgres_url)
     archive = Archive(postgres_url)
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         for symbol in ("ETHUSDT", "BTCUSDT"):

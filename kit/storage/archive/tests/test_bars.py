@@ -5,7 +5,6 @@ import pytest
 from venuemesh.history.v1 import columns_pb2
 
 from kit.base.errors import NotSupported
-from kit.base.migration import migrate
 from kit.storage.archive.archive import Archive
 
 MINUTE_NS = 60_000_000_000
@@ -18,7 +17,6 @@ NAMES = (
 
 @pytest.fixture
 async def store(postgres_url):
-    await migrate(postgres_url)
     archive = Archive(postgres_url)
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("INSERT INTO instruments (venue, symbol) VALUES ('binance', 'BTCUSDT')")

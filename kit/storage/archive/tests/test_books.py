@@ -8,7 +8,6 @@ import psycopg
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.migration import migrate
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import codec, slices
@@ -22,7 +21,6 @@ UPDATES = 300
 
 @pytest.fixture
 async def store(postgres_url):
-    await migrate(postgres_url)
     archive = Archive(postgres_url)
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         for symbol in SYMBOLS:

@@ -25,7 +25,6 @@ from core.history.tests.recorded import (
 )
 from kit.base import rpc
 from kit.base.database import Database
-from kit.base.migration import migrate
 from kit.storage import reader
 from kit.storage.reader.columns import no_rows
 
@@ -52,7 +51,6 @@ def trades():
 
 @pytest.fixture
 async def address(postgres_url, trades):
-    await migrate(postgres_url)
     database = Database(postgres_url)
     await record_trades(database, trades)
     await record_quotes(database, [Quote(START_NS + 1), Quote(START_NS + 2, price=7)])
