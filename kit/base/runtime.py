@@ -43,6 +43,7 @@ from kit.base.admin import AdminServicer, VenueAdmin
 from kit.base.clock import SystemClock
 from kit.base.directory import ServiceDirectory
 from kit.base.errors import SettingError
+from kit.base.event_loop import EventLoop
 from kit.base.rpc_metrics import RpcMetrics
 from kit.base.service_channels import ServiceChannels
 from kit.base.settings import MeshSettings
@@ -374,7 +375,7 @@ def run_process(
     """Run a process to its end. Returns its exit code; a wrong setting is one line, not a trace."""
     telemetry.configure_logging(service_id, mesh.log_level)
     try:
-        uvloop.run(main())
+        uvloop.run(main(), loop_factory=EventLoop)
     except Exception as failure:
         wrong = list(_setting_errors(failure))
         if not wrong:
