@@ -114,6 +114,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             self._now = max(self._now, self._scheduled[0]._when)
         super()._run_once()
 
+    def _asyncgen_finalizer_hook(self, agen):
+        # A coroutine that is closed while it awaits a generator leaves it running: nothing can
+        # close that one any more.
+        if not agen.ag_running:
+            super()._asyncgen_finalizer_hook(agen)
+
 
 class LoopClock:
     """The time of the loop."""
