@@ -1,5 +1,6 @@
 """What RiskReports says of limits, exposures, stops, verdicts and unclear orders."""
 
+import asyncio
 from decimal import Decimal
 
 import msgspec
@@ -70,11 +71,14 @@ async def until_verdicts(rig, count):
 
 
 async def until_state(rig, state):
+    found = []
+
     async def is_so():
-        return [one.state for one in await protections(rig)] == [state]
+        found[:] = await protections(rig)
+        return [one.state for one in found] == [state]
 
     await eventually(is_so)
-    return (await protections(rig))[0]
+    return found[0]
 
 
 async def test_drawdown_of_the_equity_is_shown_against_its_limit(rig):
@@ -201,10 +205,18 @@ async def test_position_shows_its_stop_as_the_venue_has_it(rig):
 
 
 async def test_position_shows_what_is_wrong_with_its_stop_at_the_venue(rig):
-    await rig.start()
+    process = await rig.start()
     await rig.put(DECISIONS, decision(1))
     await rig.until_outcomes(1)
     await until_state(rig, PROTECTED)
+    # The clock is fast: the inspector would act before the report is read.
+    act, is_read = process.unprotected._act, asyncio.Event()
+
+    async def act_later(position_id):
+        await is_read.wait()
+        await act(position_id)
+
+    process.unprotected._act = act_later
     # Nobody gives it another one.
     rig.venue.always["place"] = "lost"
     (stop,) = [one for one in rig.venue.orders.values() if one.content.type == STOP]
@@ -214,6 +226,7 @@ async def test_position_shows_what_is_wrong_with_its_stop_at_the_venue(rig):
     assert found.since_time_ns > START_NS
     # The order states that events have told say nothing of it.
     assert {(one.is_stop, one.state) for one in found.exits} == {(True, OPEN), (False, OPEN)}
+    is_read.set()
     assert (await until_state(rig, CLOSING)).stop_price == "59000"
 
 
