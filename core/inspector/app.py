@@ -84,7 +84,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     fences = EntryFences(database, approver, venues, degraded_reasons, clock)
     changes = ModeChanges(database, lease, fences, mesh.world, clock)
     unprotected = StopMonitor(database, lease, venues, degraded_reasons, clock)
-    unprotected.when_reported = (trailing := TrailingStops(database, rules, approver, venues)).look
+    trailing = TrailingStops(database, rules, approver, venues, relay.wake)
     adoptions = Adoptions(database, rules, lease, venues)
     legacy = LegacyPositions(database, lease, degraded_reasons, clock)
     limits = LimitMonitor(database, rules, lease, fences, degraded_reasons)
@@ -101,7 +101,7 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
     for one in (closer, manual, changes, unprotected, limits, accounts, adoptions, legacy):
         one.after_commit = wake
     handler = EventHandler(lease, DecisionHandler(rules, opener), clock)
-    handler.when_changed = unprotected.changed
+    unprotected.when_reported, handler.when_changed = trailing.look, unprotected.changed
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = handler.consumption(SERVICE, after_commit=wake)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)

@@ -162,7 +162,7 @@ class Process:
         consumer = EventConsumer(consumption, self.database, reader, self.reasons, clock)
         ends = OrderReconciler(self.database, self.lease, rig.venue, self.reasons, clock)
         self.unprotected = StopMonitor(self.database, self.lease, rig.venue, self.reasons, clock)
-        trailing = TrailingStops(self.database, rules, approver, rig.venue)
+        trailing = TrailingStops(self.database, rules, approver, rig.venue, lambda: None)
         self.unprotected.when_reported = trailing.look
         handler.when_changed = self.unprotected.changed
         self.adoptions = Adoptions(self.database, rules, self.lease, rig.venue)
@@ -171,14 +171,14 @@ class Process:
         self.unprotected.after_commit = wake
         self.limits = LimitMonitor(self.database, rules, self.lease, fences, self.reasons)
         self.limits.after_commit = wake
-        tasks = (consumer.run, self.sender.run, self.closer.run)
-        tasks += (ends.run, fences.run, self.unprotected.run, self.limits.run, trailing.run)
-        tasks += (expiry.run,)
+        parts = (consumer, self.sender, self.closer, ends, fences, self.unprotected)
+        self.tasks = [one.run for one in (*parts, self.limits, trailing, expiry)]
+        """Tests of legacy positions look by themselves."""
 
         async def begin():
             self.sender.forget()
 
-        self.active = ActiveProcess(self.lease, begin, tasks, self.reasons, clock)
+        self.active = ActiveProcess(self.lease, begin, self.tasks, self.reasons, clock)
 
     def start(self):
         self.rig.venue.points = self.points

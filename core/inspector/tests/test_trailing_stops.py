@@ -158,6 +158,35 @@ async def test_trailing_stop_that_triggers_ends_the_position(rig):
     assert len(rig.venue.made) == 4
 
 
+async def test_each_move_of_the_stop_is_an_event_of_its_chain_with_its_approval(rig):
+    await open_trailing(rig)
+    for price in ("59600", "60200"):
+        trails_to(rig, price)
+        await until_trailed(rig, price)
+    moves = [one for one in await rig.events() if one.HasField("stop_trailed")]
+    prices = [(one.stop_trailed.before, one.stop_trailed.after) for one in moves]
+    assert prices == [("59000", "59600"), ("59600", "60200")]
+    (position,) = await rig.open_positions()
+    assert {one.lifecycle_id for one in moves} == {position.position_id}
+    approved = [one.stop_trailed.amendment for one in moves]
+    await until(lambda: rig.venue.amendments == [one.request_id for one in approved])
+    assert {one.target_client_order_id for one in approved} == {
+        open_exit(rig, STOP).client_order_id
+    }
+
+
+async def test_stop_that_stays_at_the_venue_has_an_event_without_an_amendment(rig):
+    await open_trailing(rig)
+    rig.venue.always["amend"] = NotSupported.reason
+    for price in ("59600", "60200"):
+        trails_to(rig, price)
+        await until_trailed(rig, price)
+    first, second = await rig.payloads("stop_trailed")
+    assert first.HasField("amendment")
+    assert not second.HasField("amendment")
+    assert second.after == "60200"
+
+
 async def test_report_shows_how_far_the_stop_has_trailed(rig):
     process = await open_trailing(rig)
     trails_to(rig, "60200")

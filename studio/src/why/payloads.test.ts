@@ -36,6 +36,16 @@ test("a verdict that blocks counts what blocks", () => {
   });
 });
 
+test("a stop that trails says from where to where", () => {
+  const value = { before: "59000", after: "59600" };
+  const stays = create(EventSchema, { payload: { case: "stopTrailed", value } });
+  expect(eventText(stays).fact).toBe("59000 to 59600");
+  expect(eventText(stays).title).toBe("stop follows here");
+  const moved = { ...value, amendment: { requestId: "lc-1" } };
+  const amended = create(EventSchema, { payload: { case: "stopTrailed", value: moved } });
+  expect(eventText(amended).title).toBe("stop follows");
+});
+
 test("a kind without a card is shown by name and content", () => {
   const event = create(EventSchema, {
     payload: { case: "modeChanged", value: { scope: "mesh", after: TradingMode.HALTED } },

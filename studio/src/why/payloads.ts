@@ -72,6 +72,11 @@ export function eventText(event: Event): NodeText {
       const tone = outcome === SubmissionOutcome.TAKEN ? "good" : "bad";
       return { title: enumText(SubmissionOutcome, outcome), fact: refusalReason, tone };
     }
+    case "stopTrailed": {
+      const { before, after, amendment } = payload.value;
+      const title = amendment ? "stop follows" : "stop follows here";
+      return { title, fact: `${before} to ${after}`, tone: "plain" };
+    }
     case "orderFilled": {
       const { fill } = payload.value;
       if (!fill) return { title: "a fill", fact: "", tone: "plain" };

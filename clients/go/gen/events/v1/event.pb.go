@@ -291,6 +291,7 @@ type Event struct {
 	//	*Event_ProposalChanged
 	//	*Event_LegacyPositionChanged
 	//	*Event_PositionAdopted
+	//	*Event_StopTrailed
 	//	*Event_OrderChanged
 	//	*Event_OrderFilled
 	//	*Event_CashMoved
@@ -542,6 +543,15 @@ func (x *Event) GetPositionAdopted() *PositionAdopted {
 	return nil
 }
 
+func (x *Event) GetStopTrailed() *StopTrailed {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_StopTrailed); ok {
+			return x.StopTrailed
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetOrderChanged() *OrderChanged {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_OrderChanged); ok {
@@ -707,6 +717,11 @@ type Event_PositionAdopted struct {
 	PositionAdopted *PositionAdopted `protobuf:"bytes,45,opt,name=position_adopted,json=positionAdopted,proto3,oneof"`
 }
 
+type Event_StopTrailed struct {
+	// The stop of a position follows the price.
+	StopTrailed *StopTrailed `protobuf:"bytes,46,opt,name=stop_trailed,json=stopTrailed,proto3,oneof"`
+}
+
 type Event_OrderChanged struct {
 	// The state of an order has changed.
 	OrderChanged *OrderChanged `protobuf:"bytes,40,opt,name=order_changed,json=orderChanged,proto3,oneof"`
@@ -783,6 +798,8 @@ func (*Event_ProposalChanged) isEvent_Payload() {}
 func (*Event_LegacyPositionChanged) isEvent_Payload() {}
 
 func (*Event_PositionAdopted) isEvent_Payload() {}
+
+func (*Event_StopTrailed) isEvent_Payload() {}
 
 func (*Event_OrderChanged) isEvent_Payload() {}
 
@@ -882,7 +899,7 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\tR\binterval\x12 \n" +
 	"\fopen_time_ns\x18\x06 \x01(\x10R\n" +
 	"openTimeNs\x12\x1a\n" +
-	"\brevision\x18\a \x01(\rR\brevision\"\xf3\x11\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\xba\x12\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -908,7 +925,8 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\x12protection_changed\x18% \x01(\v2&.venuemesh.events.v1.ProtectionChangedH\x00R\x11protectionChanged\x12Q\n" +
 	"\x10proposal_changed\x18& \x01(\v2$.venuemesh.events.v1.ProposalChangedH\x00R\x0fproposalChanged\x12d\n" +
 	"\x17legacy_position_changed\x18' \x01(\v2*.venuemesh.events.v1.LegacyPositionChangedH\x00R\x15legacyPositionChanged\x12Q\n" +
-	"\x10position_adopted\x18- \x01(\v2$.venuemesh.events.v1.PositionAdoptedH\x00R\x0fpositionAdopted\x12H\n" +
+	"\x10position_adopted\x18- \x01(\v2$.venuemesh.events.v1.PositionAdoptedH\x00R\x0fpositionAdopted\x12E\n" +
+	"\fstop_trailed\x18. \x01(\v2 .venuemesh.events.v1.StopTrailedH\x00R\vstopTrailed\x12H\n" +
 	"\rorder_changed\x18( \x01(\v2!.venuemesh.events.v1.OrderChangedH\x00R\forderChanged\x12E\n" +
 	"\forder_filled\x18) \x01(\v2 .venuemesh.events.v1.OrderFilledH\x00R\vorderFilled\x12?\n" +
 	"\n" +
@@ -971,15 +989,16 @@ var file_venuemesh_events_v1_event_proto_goTypes = []any{
 	(*ProposalChanged)(nil),       // 20: venuemesh.events.v1.ProposalChanged
 	(*LegacyPositionChanged)(nil), // 21: venuemesh.events.v1.LegacyPositionChanged
 	(*PositionAdopted)(nil),       // 22: venuemesh.events.v1.PositionAdopted
-	(*OrderChanged)(nil),          // 23: venuemesh.events.v1.OrderChanged
-	(*OrderFilled)(nil),           // 24: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),             // 25: venuemesh.events.v1.CashMoved
-	(*BalancesOpened)(nil),        // 26: venuemesh.events.v1.BalancesOpened
-	(*PositionOpened)(nil),        // 27: venuemesh.events.v1.PositionOpened
-	(*PostingsBooked)(nil),        // 28: venuemesh.events.v1.PostingsBooked
-	(*PostingsRefused)(nil),       // 29: venuemesh.events.v1.PostingsRefused
-	(*CheckpointSigned)(nil),      // 30: venuemesh.events.v1.CheckpointSigned
-	(*CallMade)(nil),              // 31: venuemesh.events.v1.CallMade
+	(*StopTrailed)(nil),           // 23: venuemesh.events.v1.StopTrailed
+	(*OrderChanged)(nil),          // 24: venuemesh.events.v1.OrderChanged
+	(*OrderFilled)(nil),           // 25: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),             // 26: venuemesh.events.v1.CashMoved
+	(*BalancesOpened)(nil),        // 27: venuemesh.events.v1.BalancesOpened
+	(*PositionOpened)(nil),        // 28: venuemesh.events.v1.PositionOpened
+	(*PostingsBooked)(nil),        // 29: venuemesh.events.v1.PostingsBooked
+	(*PostingsRefused)(nil),       // 30: venuemesh.events.v1.PostingsRefused
+	(*CheckpointSigned)(nil),      // 31: venuemesh.events.v1.CheckpointSigned
+	(*CallMade)(nil),              // 32: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.EventPosition.stream:type_name -> venuemesh.events.v1.EventStream
@@ -1002,22 +1021,23 @@ var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	20, // 17: venuemesh.events.v1.Event.proposal_changed:type_name -> venuemesh.events.v1.ProposalChanged
 	21, // 18: venuemesh.events.v1.Event.legacy_position_changed:type_name -> venuemesh.events.v1.LegacyPositionChanged
 	22, // 19: venuemesh.events.v1.Event.position_adopted:type_name -> venuemesh.events.v1.PositionAdopted
-	23, // 20: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
-	24, // 21: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
-	25, // 22: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
-	26, // 23: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
-	27, // 24: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
-	28, // 25: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
-	29, // 26: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
-	30, // 27: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
-	31, // 28: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
-	1,  // 29: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
-	3,  // 30: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	23, // 20: venuemesh.events.v1.Event.stop_trailed:type_name -> venuemesh.events.v1.StopTrailed
+	24, // 21: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
+	25, // 22: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
+	26, // 23: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
+	27, // 24: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
+	28, // 25: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
+	29, // 26: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
+	30, // 27: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
+	31, // 28: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
+	32, // 29: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
+	1,  // 30: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
+	3,  // 31: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
+	32, // [32:32] is the sub-list for method output_type
+	32, // [32:32] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_event_proto_init() }
@@ -1049,6 +1069,7 @@ func file_venuemesh_events_v1_event_proto_init() {
 		(*Event_ProposalChanged)(nil),
 		(*Event_LegacyPositionChanged)(nil),
 		(*Event_PositionAdopted)(nil),
+		(*Event_StopTrailed)(nil),
 		(*Event_OrderChanged)(nil),
 		(*Event_OrderFilled)(nil),
 		(*Event_CashMoved)(nil),

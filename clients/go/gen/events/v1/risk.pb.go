@@ -1023,6 +1023,108 @@ func (x *ProtectionChanged) GetIsCertain() bool {
 	return false
 }
 
+// The stop of a position that trails is to follow the price. Orders that change afterwards show
+// whether the venue has moved it.
+type StopTrailed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the strategy.
+	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
+	// Venue id.
+	Venue string `protobuf:"bytes,2,opt,name=venue,proto3" json:"venue,omitempty"`
+	// Account at the venue.
+	Account string `protobuf:"bytes,3,opt,name=account,proto3" json:"account,omitempty"`
+	// Native symbol.
+	Symbol string `protobuf:"bytes,4,opt,name=symbol,proto3" json:"symbol,omitempty"`
+	// Price that the stop had come to before. Decimal text.
+	Before string `protobuf:"bytes,5,opt,name=before,proto3" json:"before,omitempty"`
+	// Price that it comes to. Decimal text.
+	After string `protobuf:"bytes,6,opt,name=after,proto3" json:"after,omitempty"`
+	// The approved amendment of the stop at the venue. Not set: none is sent, as the stop is there
+	// already or cannot be amended.
+	Amendment     *v1.ApprovedOrder `protobuf:"bytes,7,opt,name=amendment,proto3" json:"amendment,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StopTrailed) Reset() {
+	*x = StopTrailed{}
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StopTrailed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StopTrailed) ProtoMessage() {}
+
+func (x *StopTrailed) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StopTrailed.ProtoReflect.Descriptor instead.
+func (*StopTrailed) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *StopTrailed) GetStrategy() string {
+	if x != nil {
+		return x.Strategy
+	}
+	return ""
+}
+
+func (x *StopTrailed) GetVenue() string {
+	if x != nil {
+		return x.Venue
+	}
+	return ""
+}
+
+func (x *StopTrailed) GetAccount() string {
+	if x != nil {
+		return x.Account
+	}
+	return ""
+}
+
+func (x *StopTrailed) GetSymbol() string {
+	if x != nil {
+		return x.Symbol
+	}
+	return ""
+}
+
+func (x *StopTrailed) GetBefore() string {
+	if x != nil {
+		return x.Before
+	}
+	return ""
+}
+
+func (x *StopTrailed) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *StopTrailed) GetAmendment() *v1.ApprovedOrder {
+	if x != nil {
+		return x.Amendment
+	}
+	return nil
+}
+
 // A position in a derivative that no strategy has opened has appeared, has changed its side, or is
 // gone or adopted.
 type LegacyPositionChanged struct {
@@ -1041,7 +1143,7 @@ type LegacyPositionChanged struct {
 
 func (x *LegacyPositionChanged) Reset() {
 	*x = LegacyPositionChanged{}
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[8]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1155,7 @@ func (x *LegacyPositionChanged) String() string {
 func (*LegacyPositionChanged) ProtoMessage() {}
 
 func (x *LegacyPositionChanged) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[8]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1168,7 @@ func (x *LegacyPositionChanged) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegacyPositionChanged.ProtoReflect.Descriptor instead.
 func (*LegacyPositionChanged) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{8}
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *LegacyPositionChanged) GetVenue() string {
@@ -1124,7 +1226,7 @@ type PositionAdopted struct {
 
 func (x *PositionAdopted) Reset() {
 	*x = PositionAdopted{}
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[9]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1136,7 +1238,7 @@ func (x *PositionAdopted) String() string {
 func (*PositionAdopted) ProtoMessage() {}
 
 func (x *PositionAdopted) ProtoReflect() protoreflect.Message {
-	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[9]
+	mi := &file_venuemesh_events_v1_risk_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1149,7 +1251,7 @@ func (x *PositionAdopted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PositionAdopted.ProtoReflect.Descriptor instead.
 func (*PositionAdopted) Descriptor() ([]byte, []int) {
-	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{9}
+	return file_venuemesh_events_v1_risk_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PositionAdopted) GetCaller() string {
@@ -1282,7 +1384,15 @@ const file_venuemesh_events_v1_risk_proto_rawDesc = "" +
 	"\x04size\x18\x05 \x01(\tR\x04size\x12\x18\n" +
 	"\aproblem\x18\x06 \x01(\tR\aproblem\x12\x1d\n" +
 	"\n" +
-	"is_certain\x18\a \x01(\bR\tisCertain\"s\n" +
+	"is_certain\x18\a \x01(\bR\tisCertain\"\xe4\x01\n" +
+	"\vStopTrailed\x12\x1a\n" +
+	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12\x14\n" +
+	"\x05venue\x18\x02 \x01(\tR\x05venue\x12\x18\n" +
+	"\aaccount\x18\x03 \x01(\tR\aaccount\x12\x16\n" +
+	"\x06symbol\x18\x04 \x01(\tR\x06symbol\x12\x16\n" +
+	"\x06before\x18\x05 \x01(\tR\x06before\x12\x14\n" +
+	"\x05after\x18\x06 \x01(\tR\x05after\x12C\n" +
+	"\tamendment\x18\a \x01(\v2%.venuemesh.tradeflow.v1.ApprovedOrderR\tamendment\"s\n" +
 	"\x15LegacyPositionChanged\x12\x14\n" +
 	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x16\n" +
@@ -1338,7 +1448,7 @@ func file_venuemesh_events_v1_risk_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_events_v1_risk_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_venuemesh_events_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_venuemesh_events_v1_risk_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_venuemesh_events_v1_risk_proto_goTypes = []any{
 	(Verdict)(0),                  // 0: venuemesh.events.v1.Verdict
 	(TradingMode)(0),              // 1: venuemesh.events.v1.TradingMode
@@ -1352,33 +1462,35 @@ var file_venuemesh_events_v1_risk_proto_goTypes = []any{
 	(*ModeChanged)(nil),           // 9: venuemesh.events.v1.ModeChanged
 	(*PositionChanged)(nil),       // 10: venuemesh.events.v1.PositionChanged
 	(*ProtectionChanged)(nil),     // 11: venuemesh.events.v1.ProtectionChanged
-	(*LegacyPositionChanged)(nil), // 12: venuemesh.events.v1.LegacyPositionChanged
-	(*PositionAdopted)(nil),       // 13: venuemesh.events.v1.PositionAdopted
-	(v1.Operation)(0),             // 14: venuemesh.tradeflow.v1.Operation
-	(*v1.OrderContent)(nil),       // 15: venuemesh.tradeflow.v1.OrderContent
-	(*Check)(nil),                 // 16: venuemesh.events.v1.Check
-	(*v1.ApprovedOrder)(nil),      // 17: venuemesh.tradeflow.v1.ApprovedOrder
-	(*v1.Order)(nil),              // 18: venuemesh.tradeflow.v1.Order
+	(*StopTrailed)(nil),           // 12: venuemesh.events.v1.StopTrailed
+	(*LegacyPositionChanged)(nil), // 13: venuemesh.events.v1.LegacyPositionChanged
+	(*PositionAdopted)(nil),       // 14: venuemesh.events.v1.PositionAdopted
+	(v1.Operation)(0),             // 15: venuemesh.tradeflow.v1.Operation
+	(*v1.OrderContent)(nil),       // 16: venuemesh.tradeflow.v1.OrderContent
+	(*Check)(nil),                 // 17: venuemesh.events.v1.Check
+	(*v1.ApprovedOrder)(nil),      // 18: venuemesh.tradeflow.v1.ApprovedOrder
+	(*v1.Order)(nil),              // 19: venuemesh.tradeflow.v1.Order
 }
 var file_venuemesh_events_v1_risk_proto_depIdxs = []int32{
-	14, // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
-	15, // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
-	15, // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
+	15, // 0: venuemesh.events.v1.OrderRequested.operation:type_name -> venuemesh.tradeflow.v1.Operation
+	16, // 1: venuemesh.events.v1.OrderRequested.content:type_name -> venuemesh.tradeflow.v1.OrderContent
+	16, // 2: venuemesh.events.v1.OrderRequested.others:type_name -> venuemesh.tradeflow.v1.OrderContent
 	2,  // 3: venuemesh.events.v1.ProposalChanged.state:type_name -> venuemesh.events.v1.ProposalState
 	4,  // 4: venuemesh.events.v1.ProposalChanged.requested:type_name -> venuemesh.events.v1.OrderRequested
 	0,  // 5: venuemesh.events.v1.VerdictGiven.verdict:type_name -> venuemesh.events.v1.Verdict
-	16, // 6: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
+	17, // 6: venuemesh.events.v1.VerdictGiven.checks:type_name -> venuemesh.events.v1.Check
 	1,  // 7: venuemesh.events.v1.VerdictGiven.mode:type_name -> venuemesh.events.v1.TradingMode
-	17, // 8: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	18, // 8: venuemesh.events.v1.VerdictGiven.orders:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
 	3,  // 9: venuemesh.events.v1.OrdersSubmitted.outcome:type_name -> venuemesh.events.v1.SubmissionOutcome
-	18, // 10: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
+	19, // 10: venuemesh.events.v1.OrdersSubmitted.orders:type_name -> venuemesh.tradeflow.v1.Order
 	1,  // 11: venuemesh.events.v1.ModeChanged.before:type_name -> venuemesh.events.v1.TradingMode
 	1,  // 12: venuemesh.events.v1.ModeChanged.after:type_name -> venuemesh.events.v1.TradingMode
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	18, // 13: venuemesh.events.v1.StopTrailed.amendment:type_name -> venuemesh.tradeflow.v1.ApprovedOrder
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_risk_proto_init() }
@@ -1393,7 +1505,7 @@ func file_venuemesh_events_v1_risk_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_risk_proto_rawDesc), len(file_venuemesh_events_v1_risk_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
