@@ -62,9 +62,10 @@ class Position:
         sign = 1 if buys else -1
         profit = closing = 0
         if self.size * sign < 0:
-            held, cost = abs(self.size), abs(self.cost)
+            held = abs(self.size)
             closing = min(size, held)
-            closed_cost = cost * closing // held
+            # Settlements may have paid more than the position had cost: then it is negative.
+            closed_cost = -sign * self.cost * closing // held
             closed_value = value * closing // size
             profit = self.contract.direction * -sign * (closed_value - closed_cost)
             self.cost += sign * closed_cost
@@ -95,9 +96,10 @@ class Position:
         return paid
 
     def entry_price(self) -> Decimal | None:
-        """Return the average entry price, or None without a position. Of an inverse contract it is
-        the harmonic mean, to as many digits as the cost is known to."""
-        if not self.size or not self.cost:
+        """Return the average entry price. None without a position, and for one that settlements
+        have paid more than it had cost. Of an inverse contract it is the harmonic mean, to as many
+        digits as the cost is known to."""
+        if self.size * self.cost <= 0:
             return None
         size = EXACT.multiply(self.contract.size_of(self.size), self.contract.multiplier)
         cost = amount_of(self.cost)

@@ -102,9 +102,9 @@ class AverageCostPosition:
         value, profit = terms.value(price, abs(size)), 0
         if self.size * size < 0:
             closing = min(abs(size), abs(self.size))
-            share = floor(abs(self.cost) * closing / abs(self.size))
-            closed = floor(value * closing / abs(size))
             side = 1 if self.size > 0 else -1
+            share = floor(side * self.cost * closing / abs(self.size))
+            closed = floor(value * closing / abs(size))
             profit = side * (closed - share) * (-1 if terms.is_inverse else 1)
             self.cost -= side * share
             self.size -= side * closing
