@@ -32,9 +32,9 @@ from tests.support.free_ports import is_free
 from tests.support.workers import WORKER, WORKERS_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE_PORTS = range(10_120, 20_000, 40)
-"""The ports and their metrics ports are below the ephemeral ports of the system, and above the last
-port that browsers refuse (10080)."""
+BASE_PORTS = range(12_760, 20_000, 40)
+"""The ports are above the last one that browsers refuse (10080), and the metrics ports are between
+those of all other tests, from 20000 to 22760, and the ephemeral ones of the system."""
 START_SECONDS_MAX = 100.0
 STOP_SECONDS_MAX = 60.0
 CALL_SECONDS_MAX = 30.0
