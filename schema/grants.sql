@@ -46,6 +46,7 @@ BEGIN
             ('venuemesh_detector', ARRAY['detector_runs', 'detector_seen_positions'],
                 ARRAY['INSERT']),
             ('venuemesh_advisor', ARRAY['advisor_open_outcomes'], ARRAY['INSERT', 'DELETE']),
+            ('venuemesh_advisor', ARRAY['advisor_model_spending'], ARRAY['INSERT', 'UPDATE']),
             ('venuemesh_inspector', ARRAY['inspector_modes', 'inspector_positions',
                 'inspector_submissions', 'inspector_orders', 'inspector_reductions',
                 'inspector_fences', 'inspector_entries', 'inspector_terms',

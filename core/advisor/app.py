@@ -1,7 +1,6 @@
 """Wires the advisor: settings, facts, the consumer of signals, the relay, the service."""
 
 from venuemesh.advisor.v1 import advisor_pb2
-from venuemesh.events.v1 import event_pb2
 
 from core.advisor.fact_collector import FactCollector
 from core.advisor.ledger_accounts import LEDGER, LedgerAccounts
@@ -9,8 +8,10 @@ from core.advisor.metrics import AdvisorMetrics
 from core.advisor.outcome_observer import OutcomeObserver, OutcomeTimes
 from core.advisor.recorded_bars import HISTORY, RecordedBars
 from core.advisor.service import AdvisorServicer
-from core.advisor.settings import AdvisorSettings
-from core.advisor.signal_handler import DECISIONS, SignalHandler
+from core.advisor.settings import AdvisorSettings, SynthesisSettings
+from core.advisor.signal_handler import DECISIONS, SIGNALS, SignalHandler
+from core.advisor.synthesis.configured import configured_models, configured_synthesizer
+from core.advisor.synthesis_handler import SynthesisHandler
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database
@@ -29,7 +30,11 @@ from kit.marketdata.clients.best_prices import BestPriceClient
 from kit.marketdata.clients.listed_instruments import ListedInstruments
 
 SERVICE = "advisor"
-SIGNALS = event_pb2.EVENT_STREAM_SIGNALS
+SYNTHESIS = "advisor_synthesis"
+"""The consumer that asks language models."""
+NO_MODELS = SynthesisSettings()
+GATHER_SECONDS = 0.05
+"""Bars end together: what strategies raise on them is asked about together."""
 OUTCOMES = "advisor_outcomes"
 """The consumer that notes whose outcomes are looked for."""
 
@@ -38,11 +43,17 @@ def main() -> int:
     """Run the advisor until it is stopped. Returns the exit code."""
     mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
     settings = setting_files.load(AdvisorSettings, SERVICE)
+    synthesis = setting_files.load(SynthesisSettings, "synthesis")
     events = setting_files.load(EventsSettings, "events")
-    return run_process(SERVICE, mesh, lambda: run(settings, events, mesh))
+    return run_process(SERVICE, mesh, lambda: run(settings, events, mesh, synthesis))
 
 
-async def run(settings: AdvisorSettings, events: EventsSettings, mesh: MeshSettings) -> None:
+async def run(
+    settings: AdvisorSettings,
+    events: EventsSettings,
+    mesh: MeshSettings,
+    synthesis: SynthesisSettings = NO_MODELS,
+) -> None:
     """Run the advisor in this event loop."""
     runtime = Runtime(ProcessIdentity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock, rules = SystemClock(), settings.rules()
@@ -61,15 +72,15 @@ async def run(settings: AdvisorSettings, events: EventsSettings, mesh: MeshSetti
     metrics = AdvisorMetrics(runtime.meter)
     handler = SignalHandler(collect, rules, metrics, relay.wake, clock)
     reader = EventReader(database, redis, degraded_reasons, clock)
-    consumption = Consumption(
-        SERVICE,
-        (SIGNALS,),
-        handler.handle,
-        handler.committed,
-        prepare=handler.prepare,
-        send=handler.send,
-    )
+    consumption = _decisions(SERVICE, handler)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
+    models = configured_models(synthesis)
+    ask = configured_synthesizer(synthesis, models, database, clock).ask if models else None
+    reviewed = SynthesisHandler(handler.cases, ask, metrics, relay.wake, clock)
+    asking = _decisions(SYNTHESIS, reviewed, GATHER_SECONDS)
+    # A reader has one follower of a stream.
+    asking_reader = EventReader(database, redis, degraded_reasons, clock)
+    asking_consumer = EventConsumer(asking, database, asking_reader, degraded_reasons, clock)
     times = OutcomeTimes(settings.outcome_limit_s, settings.outcome_interval_s)
     bars = RecordedBars(runtime.channels(HISTORY))
     observer = OutcomeObserver(database, bars, times, relay.wake, clock)
@@ -84,8 +95,24 @@ async def run(settings: AdvisorSettings, events: EventsSettings, mesh: MeshSetti
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("relay", after_migration(relay.run))
     runtime.run_task("signals", after_migration(consumer.run))
+    runtime.run_task("synthesis", after_migration(asking_consumer.run))
     runtime.run_task("entries", after_migration(entry_consumer.run))
     runtime.run_task("outcomes", after_migration(observer.run))
-    for finish in (database.close, redis.close):
+    for finish in (database.close, redis.close, *(model.close for model in models)):
         runtime.at_end(finish)
     await runtime.run()
+
+
+def _decisions(
+    consumer: str, handler: SignalHandler | SynthesisHandler, gather_seconds: float = 0
+) -> Consumption:
+    """The consumption of signals by a handler."""
+    return Consumption(
+        consumer,
+        (SIGNALS,),
+        handler.handle,
+        handler.committed,
+        prepare=handler.prepare,
+        send=handler.send,
+        gather_seconds=gather_seconds,
+    )

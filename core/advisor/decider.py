@@ -77,6 +77,19 @@ def decide(case: DecisionCase, measured: MeasureStage = unmeasured) -> decisions
     return decision
 
 
+def scored(case: DecisionCase) -> Assessment | None:
+    """The results of the stages before the synthesis. None: one of them blocks."""
+    found = Assessment()
+    for stage, run in STAGES:
+        if stage == decisions_pb2.DECISION_STAGE_SYNTHESIS:
+            break
+        output = run(case, found)
+        if any(one.result == checks_pb2.CHECK_RESULT_BLOCKED for one in output.checks):
+            return None
+        found = output.assessment
+    return found
+
+
 def decision_event(
     signal: event_pb2.Event,
     facts: DecisionFacts,
@@ -85,7 +98,14 @@ def decision_event(
     made: decisions_pb2.Synthesis | None = None,
 ) -> event_pb2.Event:
     """The event of the decision on a signal."""
-    raised = signal.signal_raised
+    return case_event(signal, DecisionCase.of(signal.signal_raised, facts, rules, made), measured)
+
+
+def case_event(
+    signal: event_pb2.Event, case: DecisionCase, measured: MeasureStage = unmeasured
+) -> event_pb2.Event:
+    """The event of the decision on a signal, of its case."""
+    raised, facts = signal.signal_raised, case.facts
     now_ns = facts.whole(fact_ids.CLOCK_TIME) or 0
     event = event_pb2.Event(
         event_id=event_id(SOURCE, raised.strategy, [signal.event_id]),
@@ -94,9 +114,9 @@ def decision_event(
         time_ns=max(signal.time_ns, now_ns),
         lifecycle_id=signal.lifecycle_id or signal.event_id,
         cause_ids=[signal.event_id],
-        config_hash=rules.config_hash(facts.rules_version),
+        config_hash=case.rules.config_hash(facts.rules_version),
         inputs=signal.inputs,
-        decision_made=decide(DecisionCase.of(raised, facts, rules, made), measured),
+        decision_made=decide(case, measured),
     )
     for channel, fact_id in CURSORS.items():
         cursor = facts.cursor(fact_id)

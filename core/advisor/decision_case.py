@@ -56,6 +56,12 @@ class DecisionCase:
         """The same case with the action CLOSE."""
         return replace(self, action=CLOSE, blocked_by=tuple(blocked_by))
 
+    def with_synthesis(self, synthesis: decisions_pb2.Synthesis | None) -> "DecisionCase":
+        return replace(self, synthesis=synthesis)
+
+    def with_facts(self, facts: DecisionFacts) -> "DecisionCase":
+        return replace(self, facts=facts)
+
     @property
     def is_reduction(self) -> bool:
         """Whether the action only reduces a position, so that no check blocks it."""

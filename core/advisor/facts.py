@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.events.v1 import decisions_pb2
+from venuemesh.events.v1 import decisions_pb2, event_pb2
 
 from core.advisor.amounts import amount_of
 from kit.base.cursor import Cursor
@@ -30,6 +30,9 @@ QUOTE_CHANGED_TIME = "quote.changed_time"
 the prices themselves is when the venue process had last confirmed them."""
 QUOTE_CURSOR = "quote.cursor"
 """In decisions by version 1 of the rules: the batch of the best prices."""
+SUPERSEDED_BY = "signal.superseded_by"
+"""The id of a newer signal of the strategy about the same instrument. It came while a language
+model was asked about this one."""
 PRICE_TICK = "instrument.price_tick"
 SIZE_STEP = "instrument.size_step"
 SIZE_MIN = "instrument.size_min"
@@ -140,3 +143,8 @@ def instrument_facts(instrument: types_pb2.Instrument, time_ns: int) -> list[Fac
         for fact_id, value, unit in found
         if value
     ]
+
+
+def superseded_fact(newer: event_pb2.Event) -> Fact:
+    """Of a signal that a newer one has overtaken."""
+    return Fact(fact_id=SUPERSEDED_BY, value=newer.event_id.hex(), time_ns=newer.time_ns)

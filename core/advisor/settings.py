@@ -2,12 +2,14 @@
 
 import hashlib
 from decimal import Decimal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from core.advisor.amounts import amount_of
 from kit.base.errors import SettingError
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 NOT_IN_VERSION_1 = ("book_answer_max_ms",)
 """Settings added after version 1 of the rules."""
 
@@ -103,3 +105,49 @@ class AdvisorSettings(msgspec.Struct, frozen=True, kw_only=True):
     def _require(self, key: str, is_allowed: bool, allowed: str) -> None:
         if not is_allowed:
             raise SettingError(f"advisor.{key}", getattr(self, key), allowed)
+
+
+class SynthesisSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section "synthesis"."""
+
+    url: str = ""
+    """Base address of a server of language models with the interface of OpenAI, for example
+    https://host/v1. Empty: no model is asked."""
+    models: tuple[str, ...] = ()
+    """Names of its models. The first is asked, and the next one after repeated faults."""
+    api_key_file: str = ""
+    """File with the key of the server, read at each request. Then url is https, or http on this
+    machine. Empty: the server wants no key."""
+    answer_max_ms: int = 10_000
+    """Longest time from a signal to an answer, also for strategies that would wait longer."""
+    faults_max: int = 3
+    """Faults of a model in a row after which the next one is asked."""
+    answer_tokens_max: int = 2_000
+    """Most tokens of an answer."""
+    daily_tokens_max: int = 1_000_000
+    """Most tokens of a day (UTC), those of requests included."""
+    daily_cost_max: str = "1"
+    """Most cost of a day (UTC), in the currency of the prices."""
+    prompt_price: str = "0"
+    """Price of a million tokens of requests, of the dearest of the models."""
+    completion_price: str = "0"
+    """Price of a million tokens of answers, of the dearest of the models."""
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_closed = parts.scheme == "https" or parts.hostname in LOOPBACK
+        self._require("url", not self.url or is_address, "an address, for example https://host/v1")
+        allowed = "https, or http on this machine, as synthesis.api_key_file is set"
+        self._require("url", not (self.url and self.api_key_file) or is_closed, allowed)
+        self._require("models", bool(self.models) == bool(self.url), "set together with url")
+        for key in ("answer_max_ms", "faults_max", "answer_tokens_max", "daily_tokens_max"):
+            self._require(key, getattr(self, key) > 0, "must be above 0")
+        for key in ("daily_cost_max", "prompt_price", "completion_price"):
+            amount = amount_of(getattr(self, key))
+            allowed = 'must be a decimal number from 0 in quotes, for example "0.15"'
+            self._require(key, amount is not None and amount >= 0, allowed)
+
+    def _require(self, key: str, is_allowed: bool, allowed: str) -> None:
+        if not is_allowed:
+            raise SettingError(f"synthesis.{key}", getattr(self, key), allowed)

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from venuemesh.events.v1 import event_pb2, signals_pb2
 
-from core.advisor.decider import decision_event
+from core.advisor.decider import case_event
+from core.advisor.decision_case import DecisionCase
 from core.advisor.facts import DecisionFacts
 from core.advisor.metrics import AdvisorMetrics
 from core.advisor.settings import DecisionRules
@@ -15,6 +16,7 @@ from kit.events import event_log
 from kit.events.logged_events import LoggedEvent
 from kit.events.streams import EventStream
 
+SIGNALS: EventStream = event_pb2.EVENT_STREAM_SIGNALS
 DECISIONS: EventStream = event_pb2.EVENT_STREAM_DECISIONS
 
 
@@ -26,8 +28,15 @@ class CollectFacts(Protocol):
     ) -> Sequence[DecisionFacts]: ...
 
 
+def asks_model(event: event_pb2.Event) -> bool:
+    """Whether it is a signal about which a language model is asked first, if there is one. A
+    signal that reduces a position waits for no model."""
+    raised = event.signal_raised
+    return raised.HasField("synthesis") and raised.action == signals_pb2.POSITION_ACTION_OPEN
+
+
 class SignalHandler:
-    """Handles the events of the stream of signals."""
+    """Handles the signals about which no language model is asked."""
 
     def __init__(
         self,
@@ -49,11 +58,21 @@ class SignalHandler:
     async def prepare(self, events: Sequence[LoggedEvent]) -> None:
         """Collect the facts about each signal and decide, before the transaction."""
         read = [event.event() for event in events]
-        signals = [event for event in read if event.HasField("signal_raised")]
-        facts = await self._collect([signal.signal_raised for signal in signals])
+        signals = [
+            event for event in read if event.HasField("signal_raised") and not asks_model(event)
+        ]
+        cases = await self.cases([signal.signal_raised for signal in signals])
         self._made = [
-            decision_event(signal, known, self._rules, self._metrics.stage)
-            for signal, known in zip(signals, facts, strict=True)
+            case_event(signal, case, self._metrics.stage)
+            for signal, case in zip(signals, cases, strict=True)
+        ]
+
+    async def cases(self, signals: Sequence[signals_pb2.SignalRaised]) -> list[DecisionCase]:
+        """What is known about each signal."""
+        facts = await self._collect(signals)
+        return [
+            DecisionCase.of(raised, known, self._rules)
+            for raised, known in zip(signals, facts, strict=True)
         ]
 
     async def send(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
@@ -71,5 +90,5 @@ class SignalHandler:
     def committed(self) -> None:
         """Count the stored decisions and wake the relay."""
         for event in self._made:
-            self._metrics.decided(event.decision_made.outcome)
+            self._metrics.decided(event.decision_made)
         self._wake_relay()

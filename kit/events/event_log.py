@@ -119,6 +119,12 @@ async def append(
     return len(new)
 
 
+async def hold(connection: Connection, stream: EventStream) -> None:
+    """Wait for other writers of a stream. Until the end of the transaction there is none, and its
+    next statements see what the others have stored."""
+    await connection.execute(_LOCK, [HELD, stream_name(stream)])
+
+
 async def stored(
     connection: Connection, event_ids: Sequence[bytes]
 ) -> dict[bytes, event_pb2.Event]:

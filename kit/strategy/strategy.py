@@ -18,6 +18,8 @@ SAVED_BARS_MAX = 20_000
 """Sum of the periods of all indicators: what is saved with each bar grows with them."""
 SECONDS_MAX = 31 * 86_400
 WARM_UP_BARS_MAX = 10_000
+ANSWER_MAX_MS = 60_000
+"""Longest time that a language model may be given."""
 
 Condition: TypeAlias = Expression | Callable[[FeatureBar], Value]
 """True or false, a number from -1 to 1, or None: not known, so the rule abstains. A function must
@@ -108,6 +110,25 @@ class PositionSize:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Synthesis:
+    """A language model is asked before a position is opened, if the advisor has one."""
+
+    answer_max_ms: int = 2_000
+    """From the signal until the rules decide without an answer."""
+    conviction_max: float = 0.5
+    """Most conviction without a usable answer, 0 to 1."""
+    opposing_blocks: bool = False
+    """Whether an answer that opposes the signal blocks it. If not, it lowers the conviction."""
+
+    def __post_init__(self) -> None:
+        allowed = f"a whole number from 1 to {ANSWER_MAX_MS}"
+        is_whole = isinstance(self.answer_max_ms, int)
+        is_allowed = is_whole and 1 <= self.answer_max_ms <= ANSWER_MAX_MS
+        _require("answer_max_ms", self.answer_max_ms, is_allowed, allowed)
+        _require("conviction_max", self.conviction_max, 0 <= self.conviction_max <= 1, "0 to 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """Rules that open and close positions in instruments."""
 
@@ -137,6 +158,8 @@ class Strategy:
     """Whether bars with a gap and bars that a late trade has amended raise signals."""
     regime: str = ""
     """What it calls the state of the market for which it is made."""
+    synthesis: Synthesis | None = None
+    """Asks a language model before a position is opened."""
 
     def __post_init__(self) -> None:
         _require_name("name", self.name)

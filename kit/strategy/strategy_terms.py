@@ -11,12 +11,21 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.intervals import BY_NAME, BarInterval
 from kit.events.event_ids import event_id
 from kit.strategy.loader import LoadedStrategy
-from kit.strategy.strategy import NAME, SECONDS_MAX, WARM_UP_BARS_MAX, Instrument
+from kit.strategy.strategy import ANSWER_MAX_MS, NAME, SECONDS_MAX, WARM_UP_BARS_MAX, Instrument
 
 SOURCE = "detector"
+ENTRIES = (signals_pb2.POSITION_ACTION_OPEN, signals_pb2.POSITION_ACTION_FLIP)
 
 _Name = Annotated[str, Meta(pattern=rf"\A{NAME.pattern}\Z")]
 _Text = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+class SynthesisTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """How a language model is asked before a position is opened."""
+
+    answer_max_ms: Annotated[int, Meta(ge=1, le=ANSWER_MAX_MS)]
+    conviction_max: Annotated[float, Meta(ge=0, le=1)]
+    opposing_blocks: bool
 
 
 class StrategyTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +45,8 @@ class StrategyTerms(msgspec.Struct, frozen=True, kw_only=True):
     threshold: Annotated[float, Meta(gt=0, le=1)]
     expiry_s: Annotated[int, Meta(ge=1, le=SECONDS_MAX)]
     warm_up_bars: Annotated[int, Meta(ge=0, le=WARM_UP_BARS_MAX)]
+    synthesis: SynthesisTerms | None = None
+    """None: no model is asked."""
 
     def __post_init__(self) -> None:
         if self.interval not in BY_NAME:
@@ -63,6 +74,7 @@ def terms_of(loaded: LoadedStrategy) -> StrategyTerms:
         threshold=strategy.threshold,
         expiry_s=strategy.expiry_s,
         warm_up_bars=strategy.warm_up_bars,
+        synthesis=msgspec.convert(strategy.synthesis, SynthesisTerms | None, from_attributes=True),
     )
 
 
@@ -78,6 +90,10 @@ def signal_event(
     raised.account, raised.regime = terms.account, terms.regime
     raised.expires_time_ns = bar.close_time_ns + terms.expiry_s * NANOSECONDS_PER_SECOND
     raised.bar.CopyFrom(bar)
+    raised.ClearField("synthesis")
+    if terms.synthesis is not None and raised.action in ENTRIES:
+        asked = signals_pb2.SynthesisRequest(**msgspec.structs.asdict(terms.synthesis))
+        raised.synthesis.CopyFrom(asked)
     place = (terms.version, *instrument, terms.interval, bar.open_time_ns, bar.revision)
     signal_id = event_id(SOURCE, terms.name, [" ".join(map(str, place)).encode()])
     cursor = event_pb2.InputCursor(

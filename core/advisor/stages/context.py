@@ -2,6 +2,7 @@
 
 from venuemesh.events.v1 import signals_pb2
 
+from core.advisor import facts as fact_ids
 from core.advisor.decision_case import SIDES, Assessment, DecisionCase, StageOutput
 
 EXPIRY = "signal_expiry"
@@ -26,4 +27,7 @@ def run(case: DecisionCase, found: Assessment) -> StageOutput:
             "ns",
         ),
     ]
+    newer = case.facts.text(fact_ids.SUPERSEDED_BY)
+    if newer:
+        checks.append(case.check("signal_superseded", False, newer, "no newer signal"))
     return StageOutput(found, checks)

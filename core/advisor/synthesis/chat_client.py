@@ -1,7 +1,6 @@
 """Asks a language model at a server with the interface of OpenAI (``/chat/completions``)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -32,10 +31,12 @@ class ModelEndpoint:
     model: str
     api_key_file: str = ""
     """Read at each request. Empty: the server wants no key."""
-    answer_seconds_max: float = 5.0
-    parameters: Mapping[str, Any] = field(
-        default_factory=lambda: {"temperature": 0, "seed": 0, "max_completion_tokens": 2_000}
-    )
+    answer_tokens_max: int = 2_000
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Of each request, besides the messages and the schema."""
+        return {"temperature": 0, "seed": 0, "max_completion_tokens": self.answer_tokens_max}
 
 
 class ChatClient:
@@ -46,23 +47,29 @@ class ChatClient:
         self._url = endpoint.url.rstrip("/") + "/chat/completions"
         self._session: aiohttp.ClientSession | None = None
 
-    async def ask(self, prompt: ModelPrompt) -> Completion:
+    async def ask(self, prompt: ModelPrompt, seconds_max: float) -> Completion:
         """Raises ChatFailed, also if the answer is not complete in time."""
         key = self._key()
         try:
-            return read(await self._post(prompt, key))
+            body = await self._post(prompt, key, seconds_max)
+            said = read(body)
         except TimeoutError:
-            most = self.endpoint.answer_seconds_max
-            raise ChatFailed(ModelFault.TIMED_OUT, f"no answer in {most:g} s") from None
+            detail = f"no answer in {seconds_max:.3g} s"
+            raise ChatFailed(ModelFault.TIMED_OUT, detail) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             detail = f"{type(error).__name__}: {error}"
             raise ChatFailed(ModelFault.FAILED, _shown(detail, key)) from None
+        except ChatFailed as error:
+            raise ChatFailed(error.fault, _shown(str(error), key)) from None
+        if key and (key in said.model or key.encode() in said.text):
+            raise ChatFailed(ModelFault.INVALID, "the answer repeats the key of the server")
+        return said
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
-    async def _post(self, prompt: ModelPrompt, key: str) -> bytes:
+    async def _post(self, prompt: ModelPrompt, key: str, seconds_max: float) -> bytes:
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=CONNECTIONS_MAX)
             self._session = aiohttp.ClientSession(connector=connector)
@@ -83,13 +90,12 @@ class ChatClient:
             data=msgspec.json.encode(request),
             headers=headers,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=self.endpoint.answer_seconds_max),
+            timeout=aiohttp.ClientTimeout(total=seconds_max),
         ) as response:
             body = await _bounded(response.content)
             if response.status != HTTP_OK:
                 text = body[:1_000].decode(errors="replace")
-                detail = f"HTTP status {response.status}: {text}"
-                raise ChatFailed(ModelFault.FAILED, _shown(detail, key))
+                raise ChatFailed(ModelFault.FAILED, f"HTTP status {response.status}: {text}")
             return body
 
     def _key(self) -> str:

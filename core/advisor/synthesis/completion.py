@@ -1,12 +1,15 @@
 """The answer of a server of models to a request: what was said, or why nothing was."""
 
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 STOPPED_AT_LENGTH = "length"
 FILTERED = "content_filter"
+TOKENS_MAX = 10**9
+"""A server that counts more tells nonsense."""
 
 
 class ModelFault(Enum):
@@ -51,9 +54,12 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
+Count = Annotated[int, Meta(ge=0, le=TOKENS_MAX)]
+
+
 class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: Count = 0
+    completion_tokens: Count = 0
 
 
 class _Body(msgspec.Struct):

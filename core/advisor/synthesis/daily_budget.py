@@ -2,7 +2,6 @@
 
 The most that a request can cost is reserved before it, so requests in flight together stay within
 the budget. What a request without an answer costs is unknown: its reservation counts as spent.
-A restart of the process begins a new budget.
 """
 
 from decimal import Decimal
@@ -11,8 +10,18 @@ from typing import NamedTuple
 from core.advisor.synthesis.completion import Completion
 from kit.accounting.amounts import add, product, subtract
 from kit.base.clock import NANOSECONDS_PER_DAY
+from kit.base.database import Database
 
 MILLIONTH = Decimal("0.000001")
+
+_RESERVE = (
+    "INSERT INTO advisor_model_spending AS spent VALUES (%s, %s, %s)"
+    " ON CONFLICT (day) DO UPDATE"
+    " SET tokens = spent.tokens + excluded.tokens, cost = spent.cost + excluded.cost"
+    " WHERE spent.tokens + excluded.tokens <= %s AND spent.cost + excluded.cost <= %s"
+    " RETURNING day"
+)
+_SETTLE = "UPDATE advisor_model_spending SET tokens = tokens + %s, cost = cost + %s WHERE day = %s"
 
 
 class TokenUsage(NamedTuple):
@@ -42,27 +51,26 @@ class TokenPrices(NamedTuple):
 
 
 class DailyBudget:
-    """What is left of the day's tokens and money."""
+    """What is left of the day's tokens and money. All processes of the advisor share it."""
 
-    def __init__(self, tokens_max: int, cost_max: Decimal) -> None:
+    def __init__(self, database: Database, tokens_max: int, cost_max: Decimal) -> None:
+        self._database = database
         self._most = TokenUsage(tokens_max, cost_max)
-        self._day = 0
-        self._spent = TokenUsage(0, Decimal(0))
 
-    def reserve(self, wanted: TokenUsage, now_ns: int) -> bool:
-        """Whether it is within the budget; then it counts as spent."""
-        day = now_ns // NANOSECONDS_PER_DAY
-        if day != self._day:
-            self._day, self._spent = day, TokenUsage(0, Decimal(0))
-        tokens, cost = self._spent.tokens + wanted.tokens, add(self._spent.cost, wanted.cost)
-        if tokens > self._most.tokens or cost > self._most.cost:
+    async def reserve(self, wanted: TokenUsage, now_ns: int) -> bool:
+        """Whether it is within the budget; then it counts as spent, also after a crash. Raises
+        StoreUnavailable."""
+        if wanted.tokens > self._most.tokens or wanted.cost > self._most.cost:
             return False
-        self._spent = TokenUsage(tokens, cost)
-        return True
+        day = now_ns // NANOSECONDS_PER_DAY
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(_RESERVE, [day, *wanted, *self._most])
+            return await rows.fetchone() is not None
 
-    def settle(self, reserved: TokenUsage, used: TokenUsage, reserved_ns: int) -> None:
-        """Give back what a request has not cost, if the day of the reservation is not over."""
-        if reserved_ns // NANOSECONDS_PER_DAY == self._day:
-            tokens = self._spent.tokens - reserved.tokens + used.tokens
-            cost = add(subtract(self._spent.cost, reserved.cost), used.cost)
-            self._spent = TokenUsage(tokens, cost)
+    async def settle(self, reserved: TokenUsage, used: TokenUsage, reserved_ns: int) -> None:
+        """Give back what a request has not cost, on the day of its reservation. Raises
+        StoreUnavailable."""
+        tokens, cost = used.tokens - reserved.tokens, subtract(used.cost, reserved.cost)
+        day = reserved_ns // NANOSECONDS_PER_DAY
+        async with self._database.transaction() as connection:
+            await connection.execute(_SETTLE, [tokens, cost, day])

@@ -14,7 +14,7 @@ from core.advisor.decider import decide
 from core.advisor.decision_case import Assessment
 from core.advisor.facts import DecisionFacts, Fact
 from core.advisor.order_terms import order_terms
-from core.advisor.settings import AdvisorSettings
+from core.advisor.settings import AdvisorSettings, SynthesisSettings
 from core.advisor.stages import conviction, quality, rules
 from core.advisor.tests.examples import (
     ANSWER_NS,
@@ -267,3 +267,30 @@ def test_a_request_that_is_no_amount_blocks(field, text):
 def test_a_setting_that_makes_no_sense_is_refused(key, value):
     with pytest.raises(SettingError, match=f"advisor.{key}"):
         AdvisorSettings(**{key: value})
+
+
+URL = {"url": "http://models:8000/v1", "models": ("m",)}
+
+
+@pytest.mark.parametrize(
+    ("key", "changes"),
+    [
+        ("url", {"url": "models:8000", "models": ("m",)}),
+        ("url", {**URL, "api_key_file": "/run/secrets/key"}),
+        ("models", {"url": URL["url"]}),
+        ("models", {"models": ("m",)}),
+        ("answer_max_ms", {"answer_max_ms": 0}),
+        ("faults_max", {"faults_max": 0}),
+        ("daily_tokens_max", {"daily_tokens_max": 0}),
+        ("daily_cost_max", {"daily_cost_max": "1e3"}),
+        ("prompt_price", {"prompt_price": "-1"}),
+    ],
+)
+def test_a_setting_of_models_out_of_range_is_named(key, changes):
+    with pytest.raises(SettingError, match=f"synthesis.{key}"):
+        SynthesisSettings(**changes)
+
+
+@pytest.mark.parametrize("url", ["https://models/v1", "http://127.0.0.1:8000/v1"])
+def test_a_key_is_sent_where_nobody_else_reads_it(url):
+    assert SynthesisSettings(url=url, models=("m",), api_key_file="/run/secrets/key").url == url

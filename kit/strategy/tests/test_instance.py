@@ -12,7 +12,7 @@ from venuemesh.events.v1 import signals_pb2
 from kit.events.event_log import encoded
 from kit.features.indicators import close, ema, momentum, previous, trade_flow
 from kit.features.regimes import RegimeState, regime
-from kit.strategy.strategy import Exit, PositionSize, Rule
+from kit.strategy.strategy import Exit, PositionSize, Rule, Synthesis
 from kit.strategy.tests.market import (
     BEGIN_NS,
     BTCUSDT,
@@ -289,6 +289,32 @@ def test_flip_waits_for_the_cooldown_and_for_the_flip_before():
     of = instance(strategy(rules=FALLING, exits=OVER, flips=True, expiry_s=3))
     # A close would replace the flip that is on its way.
     assert [one.action for one in followed(of, [99, 101, 101, 101], LONG)] == [FLIP, CLOSE]
+
+
+def test_signals_that_enter_say_how_a_language_model_is_asked():
+    asked = Synthesis(answer_max_ms=700, conviction_max=0.25, opposing_blocks=True)
+    of = instance(strategy(rules=FALLING, exits=OVER, flips=True, synthesis=asked))
+    entry, flip = *followed(of, [99], FLAT), *followed(of, [99], LONG, 1)
+    assert [entry.action, flip.action] == [OPEN, FLIP]
+    for signal in (entry, flip):
+        assert signal.synthesis == signals_pb2.SynthesisRequest(
+            answer_max_ms=700, conviction_max=0.25, opposing_blocks=True
+        )
+    (exit_,) = followed(of, [101], LONG, 2)
+    assert exit_.action == CLOSE
+    assert not exit_.HasField("synthesis")
+    (unasked,) = followed(instance(strategy()), [101], FLAT)
+    assert not unasked.HasField("synthesis")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"answer_max_ms": 0}, {"answer_max_ms": 60_001}, {"answer_max_ms": 0.5}]
+    + [{"conviction_max": number} for number in (-0.1, 1.1, float("nan"))],
+)
+def test_language_model_is_not_asked_without_bounds(changes):
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        Synthesis(**changes)
 
 
 def test_position_of_a_flip_is_closed_before_its_signal_has_expired():

@@ -28,6 +28,7 @@ TABLES = (
     "events",
     "event_positions",
     "leases",
+    "advisor_model_spending",
     "advisor_open_outcomes",
     "detector_instances",
     "detector_positions",

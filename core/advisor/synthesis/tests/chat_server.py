@@ -2,10 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -70,3 +72,15 @@ def completion(content: str | None, reason: str = "stop", **message: Any) -> dic
         ],
         "usage": {"prompt_tokens": 900, "completion_tokens": 70, "total_tokens": 970},
     }
+
+
+@asynccontextmanager
+async def chat_server() -> AsyncIterator[ChatServer]:
+    """One that runs."""
+    found = ChatServer()
+    application = web.Application()
+    application.router.add_post("/v1/chat/completions", found.answer)
+    async with TestServer(application) as running:
+        found.url = str(running.make_url("/v1"))
+        yield found
+        found.released.set()

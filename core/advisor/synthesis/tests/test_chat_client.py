@@ -5,12 +5,11 @@ import json
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from core.advisor.synthesis.chat_client import BODY_BYTES_MAX, ChatClient, ModelEndpoint
 from core.advisor.synthesis.completion import ChatFailed, ModelFault
 from core.advisor.synthesis.prompt import SCHEMA, ModelPrompt
-from core.advisor.synthesis.tests.chat_server import ChatServer, completion
+from core.advisor.synthesis.tests.chat_server import chat_server, completion
 
 PROMPT = ModelPrompt("the rules", "the facts")
 KEY = "sk-very-secret"
@@ -20,13 +19,8 @@ IN_FLIGHT = 50
 
 @pytest.fixture
 async def server():
-    found = ChatServer()
-    application = web.Application()
-    application.router.add_post("/v1/chat/completions", found.answer)
-    async with TestServer(application) as running:
-        found.url = str(running.make_url("/v1"))
-        yield found
-        found.released.set()
+    async with chat_server() as running:
+        yield running
 
 
 @pytest.fixture
@@ -37,9 +31,9 @@ async def ask(server, tmp_path):
     clients = []
 
     async def asking(seconds=PATIENT_S, url="", prompt=PROMPT, key_file=str(key)):
-        endpoint = ModelEndpoint(url or server.url, "model-1", key_file, seconds)
+        endpoint = ModelEndpoint(url or server.url, "model-1", key_file)
         clients.append(ChatClient(endpoint))
-        return await clients[-1].ask(prompt)
+        return await clients[-1].ask(prompt, seconds)
 
     yield asking
     for client in clients:
@@ -72,6 +66,18 @@ async def test_a_model_is_asked_for_an_answer_of_the_schema(server, ask):
         (lambda server: server.says('{"bias": ', "length"), ModelFault.TRUNCATED, "most tokens"),
         (lambda server: server.says(None, refusal="I cannot"), ModelFault.REFUSED, "I cannot"),
         (lambda server: server.says("", "content_filter"), ModelFault.REFUSED, "filtered"),
+        (lambda server: server.says(None, refusal=f"not {KEY}"), ModelFault.REFUSED, "not …"),
+        (lambda server: server.says(f"the key is {KEY}"), ModelFault.INVALID, "repeats the key"),
+        (
+            lambda server: server.sends({**completion("{}"), "model": KEY}),
+            ModelFault.INVALID,
+            "repeats the key",
+        ),
+        (
+            lambda server: server.sends({**completion("{}"), "usage": {"prompt_tokens": -1}}),
+            ModelFault.INVALID,
+            "prompt_tokens",
+        ),
         (lambda server: server.says(None), ModelFault.INVALID, "empty"),
         (lambda server: server.says(None, tool_calls=[{"id": "1"}]), ModelFault.INVALID, "a tool"),
         (lambda server: server.sends("<html>"), ModelFault.INVALID, "not a chat completion"),
@@ -118,8 +124,9 @@ async def test_many_requests_are_in_flight_and_none_waits_for_another(server):
         return web.json_response(completion(facts))
 
     server.behave = behave
-    client = ChatClient(ModelEndpoint(server.url, "model-1", answer_seconds_max=PATIENT_S))
-    asked = [asyncio.create_task(client.ask(ModelPrompt("", str(n)))) for n in range(IN_FLIGHT)]
+    client = ChatClient(ModelEndpoint(server.url, "model-1"))
+    prompts = [ModelPrompt("", str(n)) for n in range(IN_FLIGHT)]
+    asked = [asyncio.create_task(client.ask(one, PATIENT_S)) for one in prompts]
     answers = await asyncio.wait_for(asyncio.gather(*asked[1:]), PATIENT_S)
     assert [one.text for one in answers] == [str(n).encode() for n in range(1, IN_FLIGHT)]
     assert not asked[0].done()

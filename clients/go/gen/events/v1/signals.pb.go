@@ -476,8 +476,8 @@ type SignalRaised struct {
 	// Size of the strategy's position in the instrument, as far as it knew then: by the fills of its
 	// own orders, in the unit of the instrument; negative if short. Decimal text.
 	PositionSize string `protobuf:"bytes,15,opt,name=position_size,json=positionSize,proto3" json:"position_size,omitempty"`
-	// Of POSITION_ACTION_OPEN: a language model is asked first, if the advisor has one. Not set: none
-	// is.
+	// Of OPEN and FLIP. Before an OPEN a language model is asked, if the advisor has one; a FLIP does
+	// not wait. Not set: none is asked.
 	Synthesis     *SynthesisRequest `protobuf:"bytes,16,opt,name=synthesis,proto3" json:"synthesis,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
