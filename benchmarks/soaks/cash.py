@@ -5,7 +5,8 @@ through the gateway, while faults happen at the exchanges all the time, and one 
 other is killed with kill -9 in random order. Funding is paid every few minutes. At the end the
 trading stops, and what the ledger has booked as cash of each account must be what the exchange
 has, asset by asset and to the last digit, and stay so; the positions in derivatives too. The trial
-balance must be zero, and the ledger must find nothing wrong in its books.
+balance must be zero, and the ledger must find nothing wrong in its books. Venue, ledger and
+inspector must agree on every account, and no entry may have been allowed beyond a limit.
 """
 
 import argparse
@@ -24,12 +25,14 @@ import grpc
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from venuemesh.inspector.v1 import inspector_pb2_grpc
 from venuemesh.ledger.v1 import ledger_pb2, ledger_pb2_grpc, postings_pb2
 
 from benchmarks.soaks import cash_balances
 from benchmarks.soaks.cash_balances import Difference
 from benchmarks.soaks.ledger import data_folder
 from benchmarks.soaks.random_orders import ACCOUNT, RandomOrders
+from benchmarks.soaks.risk_findings import RiskFindings, UnprotectedTimes, findings, unreconciled
 from benchmarks.soaks.simulated_exchanges import RandomFaults, SimulatedExchanges
 from benchmarks.soaks.trial_balances import TrialBalances
 from kit.base import rpc
@@ -94,6 +97,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     """What was found."""
 
     wrong: list[str]
+    risk: RiskFindings
     balances: int
     """And positions, that were compared."""
     booked: dict[str, dict[str, int]]
@@ -116,6 +120,7 @@ class CashSoak:
         self._mesh = mesh
         self._kills: Counter[str] = Counter()
         self._faults = RandomFaults(plan.venues, plan.seed)
+        self._times = UnprotectedTimes(mesh.sql)
         credentials = LocalCredentials(mesh.data, mesh.state()["mesh_id"], SystemClock())
         rpc.identify(credentials)
         url = f"http://127.0.0.1:{mesh.port('simulator')}"
@@ -131,7 +136,9 @@ class CashSoak:
             }
             await self._until_ready(list(traders.values()))
             started = time.monotonic()
-            async with self._happening([one.run() for one in traders.values()]):
+            async with self._happening(
+                [self._times.run(), *(one.run() for one in traders.values())]
+            ):
                 while (passed := time.monotonic() - started) < plan.minutes * 60:
                     kills, fills = sum(self._kills.values()), self._answered(traders, "FILLED")
                     show(passed, plan.minutes * 60, f"{fills} filled, {kills} kills")
@@ -141,11 +148,13 @@ class CashSoak:
             wrong = await self._until_quiet(list(traders.values()))
             ledger: ledger_pb2_grpc.LedgerAsyncStub = ledger_pb2_grpc.LedgerStub(channel)
             different, balances, settled = await self._compared(ledger)
-            wrong += [*different, *await self._verified(ledger)]
-        booked = self._booked()
+            wrong += [*different, *await self._verified(ledger), *await self._unreconciled(channel)]
+        booked, risk = self._booked(), findings(self._mesh.sql, self._times)
+        wrong += [f"allowed beyond a limit: {one}" for one in risk.limit_breaches]
         wrong += [f"{one}: no fill is booked" for one in plan.venues if not booked[one].get("FILL")]
         return Outcome(
             wrong=wrong,
+            risk=risk,
             balances=balances,
             booked=booked,
             answers={venue: dict(one.counts) for venue, one in traders.items()},
@@ -266,6 +275,16 @@ class CashSoak:
         verified = await ledger.VerifyLedger(ledger_pb2.VerifyLedgerRequest(), **AT_THE_END)
         return [*trial.wrong, *verified.findings]
 
+    async def _unreconciled(self, channel: grpc.aio.Channel) -> list[str]:
+        """Wait until the sides agree on every account. Returns what has not become so."""
+        stub: inspector_pb2_grpc.InspectorAsyncStub = inspector_pb2_grpc.InspectorStub(channel)
+        until = time.monotonic() + END_SECONDS_MAX
+        while found := await unreconciled(stub, self._plan.venues):
+            if time.monotonic() > until:
+                return found
+            await asyncio.sleep(LOOK_SECONDS)
+        return []
+
     def _booked(self) -> dict[str, dict[str, int]]:
         booked: dict[str, dict[str, int]] = {venue: {} for venue in self._plan.venues}
         for venue, kind, count in self._mesh.sql(BOOKED, ACCOUNT):
@@ -307,6 +326,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=plan.kill_seconds,
         help="seconds between two kills; 0: none is killed",
     )
+    parser.add_argument(
+        "--policy", type=Path, metavar="FILE", help="of the inspector; benchmarks/soaks/limits.toml"
+    )
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep everything in this folder")
 
 
@@ -320,6 +342,8 @@ def run(chosen: argparse.Namespace) -> int:
     )
     os.environ["VENUEMESH_SIMULATOR_EVENTS_PER_SECOND"] = EVENTS_PER_SECOND
     os.environ["VENUEMESH_SIMULATOR_FUNDING_INTERVAL_S"] = FUNDING_INTERVAL_S
+    if chosen.policy is not None:
+        os.environ["VENUEMESH_INSPECTOR_POLICY_FILE"] = str(chosen.policy.resolve())
     options = ("--world", "simulate", "--seed", str(plan.seed), "--venues", ",".join(venues))
     with (
         data_folder(chosen.data) as data,
@@ -349,6 +373,10 @@ def _print(outcome: Outcome) -> None:
         console.print(f"answers of {venue}: {_listed(counts)}")
     console.print(f"faults: {_listed(outcome.faults)}")
     console.print(f"kills in {outcome.seconds:,.0f} s: {_listed(outcome.kills)}")
+    risk = outcome.risk
+    console.print(f"entries: {risk.entries_allowed:,} allowed, {risk.entries_refused:,} refused")
+    without = ", ".join(f"{name} {value:.2f} s" for name, value in risk.unprotected_seconds.items())
+    console.print(f"without a stop: {without or 'no position'} ({risk.positions:,} times)")
     for line in outcome.wrong:
         console.print(line, style="red", markup=False)
     equal = f"[green]{outcome.balances} balances and positions are equal[/]"

@@ -43,6 +43,8 @@ MODES = (
     risk_pb2.TRADING_MODE_HALTED,
 )
 SCOPES = ("mesh", "mesh", "strategy:always", "account:binance/paper")
+TRAILING = (4, 8)
+"""Last digits of the seeds of runs in which stops trail."""
 LOOKS, LOOK_S = 100, 0.1
 """How often somebody looks whether an entry is on its way."""
 SETTLED_S = 240
@@ -87,7 +89,9 @@ class Chain:
         self.venue = FlattenedVenue(
             self.random("venue"), clock, self.market, self._venue_faults, self.history
         )
-        self.strategy = markets.drawn_strategy(self.chance)
+        self._trails = seed % 10 in TRAILING
+        self.venue.amends_stops = self.random("amendments").random() < 0.7
+        self.strategy = markets.drawn_strategy(self.chance, trails=self._trails)
         self.bars = MadeBars()
         self.database = SimulatedDatabase(store)
         self.record = Record(self.database)
@@ -303,7 +307,8 @@ class Chain:
         now_ns = self.clock.time_ns()
         bar = self.market.next_bar(max(self._bar - 1, 0), NOTHING)
         sides = self.market.sides
-        event = raised_signal(next(self._numbers), action, bar, sides, now_ns, self.chance)
+        number, chance = next(self._numbers), self.chance
+        event = raised_signal(number, action, bar, sides, now_ns, chance, trails=self._trails)
         self.history.note("signal", signals_pb2.PositionAction.Name(action))
         async with self.database.transaction() as connection:
             await event_log.append(connection, SIGNALS, [event], now_ns)

@@ -11,14 +11,17 @@ from core.inspector import positions
 from core.inspector.first_events import SOURCE
 from core.inspector.positions import OrderRole
 from core.inspector.submissions import RISK
+from core.inspector.trailing_stops import STEP
 from kit.events.event_ids import event_id
 from tests.simulation.chain.history import Promise
 from tests.simulation.chain.processes import DECISIONS
+from tests.simulation.chain.venue import BUY
 
 ISSUED = decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
 CLOSING_ALL = risk_pb2.TRADING_MODE_CLOSING_ALL
 REDUCE, FLIP = signals_pb2.POSITION_ACTION_REDUCE, signals_pb2.POSITION_ACTION_FLIP
 MARKET, STOP = orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_STOP
+TRAILING_STOP = orders_pb2.ORDER_TYPE_TRAILING_STOP
 HOLDS_NOTHING = "the strategy holds nothing"
 """How the detail of a verdict begins whose strategy has no position."""
 
@@ -58,15 +61,35 @@ class HeldChecks:
             self._broke(Promise.ENDED, text)
             return
         keys = {one.client_order_id for one in orders}
+        exits = [one for one in self._venue.working_exits() if one.client_order_id in keys]
         stops = [
             (self._venue.left(one), Decimal(one.content.stop_price))
-            for one in self._venue.working_exits()
-            if one.client_order_id in keys and one.content.type == STOP
+            for one in exits
+            if one.content.type == STOP
         ]
         wanted = size, Decimal(position.stop_price)
-        if stops != [wanted]:
+        if position.trailing_offset:
+            self._check_trailed(position, stops, wanted, exits)
+        elif stops != [wanted]:
             text = f"{position.position_id.hex()} needs the stop {wanted}, and has {stops}"
             self._broke(Promise.PROTECTED, text)
+
+    def _check_trailed(self, position, stops, wanted, exits):
+        """Check a stop that trails: it may have moved towards the market, by less than a step less
+        than the one that follows the best price."""
+        trailing = [one for one in exits if one.content.type == TRAILING_STOP]
+        size, first = wanted
+        sells = bool(trailing) and trailing[0].content.side != BUY
+        is_there = len(trailing) == 1 and [one for one, _ in stops] == [size]
+        if not is_there or (stops[0][1] < first if sells else stops[0][1] > first):
+            text = f"{position.position_id.hex()} needs {wanted} or nearer, and has {stops}"
+            self._broke(Promise.PROTECTED, f"{text}, {len(trailing)} trail")
+            return
+        at = Decimal(trailing[0].trigger_price or first)
+        behind = at - stops[0][1] if sells else stops[0][1] - at
+        if self._venue.amends_stops and behind >= Decimal(position.trailing_offset) * STEP:
+            text = f"{position.position_id.hex()} has its stop at {stops[0][1]}"
+            self._broke(Promise.TRAILED, f"{text}, and the price has come to {at}")
 
     async def _check_agreed(self, held):
         """Check that strategy, inspector and venue have the same."""

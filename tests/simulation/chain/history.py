@@ -16,6 +16,7 @@ class Promise(Enum):
     HALTED = "no entry is approved or taken in a mode that allows none"
     FENCED = "only the process that has the lease approves orders"
     PROTECTED = "what is held and not being closed has a stop of its size that works"
+    TRAILED = "a stop that trails is where the price has come to, and never moves back"
     DONE = "a reduction makes its position smaller, a close ends it, a flip opens the other side"
     AGREED = "strategy, inspector, ledger and venue know the same position and fills"
     ENDED = "each position ends, and all processes agree on it"

@@ -51,13 +51,16 @@ def closes(seen):
     return seen.trade_count == CLOSES
 
 
-def drawn_strategy(chance):
-    """The strategy of a run."""
+def drawn_strategy(chance, *, trails):
+    """The strategy of a run. ``trails``: whether its stops do."""
     return strategy(
         rules=(Rule(name="wanted", condition=opens),),
         exits=(Exit(name="over", condition=closes, closes="both"),),
         position=PositionSize(
-            notional="500", stop_distance=close * 0.006, target_distance=close * 0.012
+            notional="500",
+            stop_distance=close * 0.006,
+            target_distance=close * 0.012,
+            trailing_distance=close * 0.003 if trails else None,
         ),
         cooldown_s=chance.choice((0, 0, 5)),
         expiry_s=chance.choice((2, 5, 12)),

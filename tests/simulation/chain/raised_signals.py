@@ -15,8 +15,8 @@ ACTIONS = (
 )
 
 
-def raised_signal(number, action, bar, sides, now_ns, chance):
-    """The event of a signal. ``number``: which one it is."""
+def raised_signal(number, action, bar, sides, now_ns, chance, *, trails):
+    """The event of a signal. ``number``: which one it is. ``trails``: whether its stop does."""
     signal_id = event_id("detector", "other", [str(number).encode()])
     raised = signals_pb2.SignalRaised(
         strategy="always",
@@ -31,6 +31,8 @@ def raised_signal(number, action, bar, sides, now_ns, chance):
     )
     raised.request.notional = "400"
     raised.request.stop_distance, raised.request.target_distance = "300", "600"
+    if trails:
+        raised.request.trailing_distance = "150"
     if action == REDUCE:
         raised.request.reduce_fraction = chance.choice(("0.5", "0.3"))
     return event_pb2.Event(

@@ -26,7 +26,7 @@ from core.inspector.tests.rig import KEY
 from core.inspector.venue_processes import CallRefused, order_id
 from kit.accounting.amounts import ZERO, floor_to, plain
 from kit.accounting.instruments import spot_base
-from kit.base.errors import ApprovalRejected
+from kit.base.errors import ApprovalRejected, NotSupported
 from kit.execution.approval.keys import INSPECTOR_LAST_EPOCH, NEVER_NS, ApproverKey
 from kit.execution.approval.signing import MeshScope
 from kit.execution.approval.verifier import AccountScope, ApprovalVerifier
@@ -39,6 +39,7 @@ from tests.simulation.chain.unreliable_calls import UnreliableCalls
 PARTLY_FILLED = orders_pb2.ORDER_STATE_PARTLY_FILLED
 REJECTED = orders_pb2.ORDER_STATE_REJECTED
 STOP = orders_pb2.ORDER_TYPE_STOP
+TAKE_PROFIT = orders_pb2.ORDER_TYPE_TAKE_PROFIT
 BUY = types_pb2.SIDE_BUY
 ENTRY = orders_pb2.GROUP_ROLE_ENTRY
 VALIDITY_NS = 60 * 10**9
@@ -54,8 +55,15 @@ class Group:
     """Of the first one."""
 
 
+def is_exit(content):
+    """Whether an order waits for a price to close something."""
+    return bool(content.stop_price or content.trailing_offset)
+
+
 class ChainVenue(UnreliableCalls):
     """VenueOrders of all processes of a run."""
+
+    amends_stops = True
 
     def __init__(self, chance, clock, market, faults, history):
         super().__init__(chance, clock, faults, history)
@@ -98,11 +106,21 @@ class ChainVenue(UnreliableCalls):
     def on_price(self):
         """Fill the exits that the price has reached."""
         for order in self._free_exits():
-            content = order.content
-            price, at = self._market.price, Decimal(content.stop_price)
-            is_below = (content.type == STOP) == (content.side != BUY)
+            price, at = self._market.price, self._trigger_price(order)
+            is_below = (order.content.type != TAKE_PROFIT) == (order.content.side != BUY)
             if price <= at if is_below else price >= at:
                 self._trigger(order)
+
+    def _trigger_price(self, order):
+        """Where an exit triggers; one that trails follows the price first."""
+        content = order.content
+        if not content.trailing_offset:
+            return Decimal(content.stop_price)
+        is_sale, offset = content.side != BUY, Decimal(content.trailing_offset)
+        now = self._market.price - offset if is_sale else self._market.price + offset
+        best = (max if is_sale else min)(now, Decimal(order.trigger_price or now))
+        order.trigger_price = plain(best)
+        return best
 
     def end_all_exits(self):
         """Fill every exit that is open and works."""
@@ -118,7 +136,7 @@ class ChainVenue(UnreliableCalls):
     def _free_exits(self):
         """Exits that are open and wait for no other order of their group."""
         for order in list(self.orders.values()):
-            if order.state == OPEN and order.content.stop_price and not self._is_busy(order):
+            if order.state == OPEN and is_exit(order.content) and not self._is_busy(order):
                 yield order
 
     def entries(self):
@@ -130,7 +148,7 @@ class ChainVenue(UnreliableCalls):
         return [
             order
             for order in self.orders.values()
-            if order.state < FILLED and order.content.stop_price
+            if order.state < FILLED and is_exit(order.content)
         ]
 
     def _verify(self, approved):
@@ -193,6 +211,15 @@ class ChainVenue(UnreliableCalls):
                         lambda one=one: self._end_cancelled(one),
                     )
         return _copy(order)
+
+    def _amend(self, approved):
+        self._verify(approved)
+        if not self.amends_stops:
+            raise CallRefused(NotSupported.reason, "stops cannot be amended here")
+        order = self.orders.get(approved.target_client_order_id)
+        if order is not None and (order.state >= FILLED or order.client_order_id in self._working):
+            raise CallRefused("INVALID_ORDER", "it is being filled, or has ended")
+        return super()._amend(approved)
 
     def _end_cancelled(self, order):
         if order.state < FILLED and order.state != UNKNOWN:
@@ -299,7 +326,7 @@ class ChainVenue(UnreliableCalls):
             for one in others:
                 if one.state < FILLED and one.client_order_id not in self._working:
                     self._end(one, CANCELLED)
-        elif order.content.stop_price and state == REJECTED and not order.cancel_requested_by:
+        elif is_exit(order.content) and state == REJECTED and not order.cancel_requested_by:
             self._try_again(order)
 
     def _try_again(self, order):

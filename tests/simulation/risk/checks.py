@@ -7,11 +7,14 @@ from decimal import Decimal
 
 from venuemesh.events.v1 import decisions_pb2, risk_pb2, signals_pb2
 
-from core.inspector import modes
+from core.inspector import legacy_positions, modes
+from core.inspector.legacy_positions import ADOPTED
 from core.inspector.submissions import RISK
 from kit.accounting.amounts import ZERO, product
+from kit.execution.request_ids import lifecycle_of
 from kit.risk.facts import read_facts
 from tests.simulation.chain.processes import DECISIONS
+from tests.simulation.chain.venue import BUY
 from tests.simulation.risk.promises import Promise
 
 ALLOW = risk_pb2.VERDICT_ALLOW
@@ -54,6 +57,8 @@ class Checks:
         risk = [one.event() for one in await record.events(RISK)]
         decisions = [one.event() for one in await record.events(DECISIONS)]
         self._check_reductions(risk, decisions)
+        self._check_adopted(risk)
+        await self._check_announced()
         for event in risk:
             if event.HasField("mode_changed"):
                 self._check_mode(event.mode_changed)
@@ -81,6 +86,35 @@ class Checks:
             verdict = event.verdict_given
             if verdict.is_reduction and verdict.verdict != ALLOW:
                 self._broke(Promise.REDUCED, f"{verdict}")
+
+    def _check_adopted(self, risk):
+        """Compare what closed adopted positions with the sizes that persons have adopted."""
+        left = {one.lifecycle_id: Decimal(one.position_adopted.size) for one in risk
+                if one.HasField("position_adopted")}  # fmt: skip
+        self._run.history.counts["positions adopted"] += len(left)
+        first = dict(left)
+        for fill in self._venue.all_fills:
+            order = self._venue.orders[fill.client_order_id]
+            if self._venue.owner_of(order) != ADOPTED:
+                continue
+            lifecycle_id = lifecycle_of(order.request_id)
+            if lifecycle_id not in left:
+                self._broke(Promise.ADOPTED, f"{order.request_id} closes what nobody has adopted")
+                continue
+            size = Decimal(fill.size)
+            left[lifecycle_id] += size if fill.side == BUY else -size
+            if left[lifecycle_id] * first[lifecycle_id] < 0:
+                self._broke(Promise.CLOSED, f"{order.request_id}: {left[lifecycle_id]} is left")
+
+    async def _check_announced(self):
+        is_spot = not self._run.market.instrument.settlement_asset
+        held = ZERO if is_spot else self._venue.held_of_no_strategy()
+        async with self._run.database.transaction() as connection:
+            announced = await legacy_positions.stored(connection)
+        found = [one.size for one in announced.values()]
+        self._run.history.counts["legacy positions"] += len(found)
+        if found != ([held] if held else []):
+            self._broke(Promise.ANNOUNCED, f"the venue has {held}, announced is {found}")
 
     def _check_mode(self, changed):
         scope, before = changed.scope, self._modes.get(changed.scope, ACTIVE)

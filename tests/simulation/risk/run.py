@@ -11,12 +11,10 @@ from itertools import count
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import risk_pb2, signals_pb2
-from venuemesh.inspector.v1 import inspector_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector import submissions
 from core.inspector.tests import rig
-from core.inspector.tests.test_manual_orders import LENA
 from kit.accounting.amounts import plain
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import StoreUnavailable, VenuemeshError
@@ -33,8 +31,10 @@ from tests.simulation.chain.venue_faults import VenueFaults
 from tests.simulation.history import History
 from tests.simulation.risk import books
 from tests.simulation.risk.checks import Checks, Snapshot
+from tests.simulation.risk.persons import Persons
 from tests.simulation.risk.policies import drawn_policy
 from tests.simulation.risk.promises import Promise
+from tests.simulation.risk.protection_watch import ProtectionWatch
 from tests.simulation.risk.venue import TradingVenue
 
 STRATEGIES = ("ema", "carry", "maker")
@@ -50,6 +50,8 @@ ACTIVE = risk_pb2.TRADING_MODE_ACTIVE
 SCOPES = ("mesh", "venue:binance", "account:binance/paper", *(f"strategy:{s}" for s in STRATEGIES))
 SETTLED_S = 240
 QUIET_S = 12
+ANNOUNCED_S = 25
+"""By then what no strategy has opened was seen twice."""
 
 
 class SetClock(ChainClock):
@@ -75,6 +77,7 @@ class LimitServices(Services):
             approved(submission_id)
 
         parts.opener.when_approved = parts.manual.when_approved = when_approved
+        parts.tasks.append(parts.legacy.run)
         relay = self._relay(parts.database, submissions.RISK, parts.reasons)
         return parts, (relay.run, parts.active.run)
 
@@ -102,16 +105,19 @@ class RiskRun:
             self.random("venue"), clock, self.market, self._venue_faults, self.history,
             owner=self.owner,
         )  # fmt: skip
+        self.venue.amends_stops = self.random("amendments").random() < 0.7
         self.policy = drawn_policy(chance)
         self.database = SimulatedDatabase(store)
         self.record = Record(self.database, {"inspector": (DECISIONS, books.EXECUTIONS)})
         self._services = LimitServices(self)
         names = ["inspector-1", "ledger"] + ["inspector-2"] * (chance.random() < 0.5)
         self.processes = dict.fromkeys(names)
-        self._events, self._numbers, self._tasks = [], count(1), []
+        self._events, self.numbers, self._tasks = [], count(1), []
+        self._persons = Persons(self)
+        self._trailing = self.random("trailing")
+        self._watch = ProtectionWatch(self)
         self.snapshots = {}
         """By submission, what was held and open at the venue when it was approved."""
-        self.people_orders = []
 
     def random(self, name):
         return random.Random(f"{self._seed} {name}")
@@ -129,10 +135,10 @@ class RiskRun:
         )
 
     def snapshot(self):
-        owners = {"", *STRATEGIES}
+        held = {one: self.venue.held(one) for one in STRATEGIES}
         return Snapshot(
             self.clock.monotonic_ns(),
-            {one: self.venue.held(one) for one in owners},
+            {"": self.venue.held_of_no_strategy(), **held},
             self.venue.to_fill(True),
             self.venue.to_fill(False),
             set(self.venue.made),
@@ -146,10 +152,15 @@ class RiskRun:
         self._plan(ends_s)
         for name in self.processes:
             self._start(name)
+        watching = asyncio.create_task(self._watch.run())
         await self._play(ends_s)
         await self._heal()
         if await self._settled():
+            await self._play(asyncio.get_running_loop().time() + ANNOUNCED_S)
             await Checks(self).check()
+        if watching.done():
+            self.history.broke(Promise.NO_ERROR, f"nobody looks any more: {watching}")
+        watching.cancel()
         for name, process in self.processes.items():
             for task in process.running:
                 if task.done():
@@ -158,7 +169,7 @@ class RiskRun:
     # What happens.
 
     def _plan(self, ends_s):
-        chance = self.chance
+        chance, persons = self.chance, self._persons
         works = (
             (self._crash, 0, 5),
             (self._cut_off, 0, 2),
@@ -166,15 +177,20 @@ class RiskRun:
             (self._jump, 0, 3),
             (self._set_mode, 0, 4),
             (self._decide, 4, 25),
-            (self._ask, 2, 12),
+            (persons.ask, 2, 12),
         )
+        self._plan_some(chance, works, ends_s)
+        works = ((persons.adopt, 0, 4), (persons.cancel_exits, 0, 2))
+        self._plan_some(persons.chance, works, ends_s)
+        self._at(1, self._next_second)
+
+    def _plan_some(self, chance, works, ends_s):
         for work, least, most in works:
             for _ in range(chance.randint(least, most)):
                 self._at(chance.uniform(0.5, ends_s), work)
-        self._at(1, self._next_second)
 
     def _at(self, seconds, work):
-        heapq.heappush(self._events, (seconds, next(self._numbers), work))
+        heapq.heappush(self._events, (seconds, next(self.numbers), work))
 
     def _after(self, seconds, work):
         self._at(asyncio.get_running_loop().time() + seconds, work)
@@ -233,7 +249,8 @@ class RiskRun:
         self.venue.on_price()
         self._after(1, self._next_second)
 
-    def _acting(self):
+    def acting(self):
+        """The inspector that acts, or None."""
         for process in self.processes.values():
             acting = getattr(process.parts, "active", None) if process is not None else None
             if acting is not None and acting.is_active and not process.is_dead:
@@ -246,21 +263,27 @@ class RiskRun:
         self._after(self.chance.uniform(1, 10), partial(self._change_mode, scope, ACTIVE))
 
     def _change_mode(self, scope, mode):
-        process = self._acting()
-        if process is not None:
-            self.history.note("mode", f"{scope} {risk_pb2.TradingMode.Name(mode)}")
-            process.start(self._quietly(process.parts.changes.set(rig.mode(mode, scope), "lena")))
+        """Returns the task, or None if no process acts."""
+        process = self.acting()
+        if process is None:
+            return None
+        self.history.note("mode", f"{scope} {risk_pb2.TradingMode.Name(mode)}")
+        return process.start(self.quietly(process.parts.changes.set(rig.mode(mode, scope), "lena")))
 
-    async def _quietly(self, work):
+    async def quietly(self, work):
+        """Do what may fail in a run. Returns whether it has not."""
         with suppress(VenuemeshError, StoreUnavailable, LeaseLost):
             await work
+            return True
+        return False
 
-    def _size(self):
+    def size(self):
+        """That of an order."""
         return self.chance.choice(("0.001", "0.004", "0.01", "0.03"))
 
     def _decide(self):
         """A strategy decides something."""
-        chance, number = self.chance, next(self._numbers)
+        chance, number = self.chance, next(self.numbers)
         strategy = chance.choice(STRATEGIES)
         action = chance.choice((OPEN, OPEN, OPEN, CLOSE, REDUCE, FLIP))
         side = chance.choice(self.market.sides)
@@ -278,50 +301,25 @@ class RiskRun:
             side=side,
             type=orders_pb2.ORDER_TYPE_LIMIT if is_limit else orders_pb2.ORDER_TYPE_MARKET,
             price=plain(at) if is_limit else "",
-            size=self._size(),
+            size=self.size(),
             reference_price=chance.choice((plain(price), plain(price), "NaN", "")),
             stop_price=plain((price * away).quantize(Decimal("0.01"))),
             target_price="",
+            trailing_offset=self._trailing.choice(("", "", "90", "600", "3000")),
             reduce_fraction=chance.choice(("0.3", "0.5")) if action == REDUCE else "",
             expires_time_ns=self.clock.time_ns() + expires_s * NANOSECONDS_PER_SECOND,
         )
         self.owners[event.lifecycle_id] = strategy
         self.history.note("decision", f"{signals_pb2.PositionAction.Name(action)} {strategy}")
-        self._begin(self._put(event))
+        self.begin(self._put(event))
 
     async def _put(self, event):
         async with self.database.transaction() as connection:
             await event_log.append(connection, DECISIONS, [event], self.clock.time_ns())
 
-    def _ask(self):
-        """A person asks for an order, or for its end."""
-        process = self._acting()
-        if process is None:
-            return
-        chance = self.chance
-        content = orders_pb2.OrderContent(
-            venue="binance", account="paper", symbol="BTCUSDT",
-            side=chance.choice(self.market.sides), type=orders_pb2.ORDER_TYPE_LIMIT,
-            size=self._size(), price=plain(self.market.price),
-        )  # fmt: skip
-        request = inspector_pb2.SubmitManualRequest(
-            request_id=f"r{next(self._numbers)}", reason="a test",
-            operation=signed_pb2.OPERATION_PLACE, content=content,
-        )  # fmt: skip
-        open_orders = [one for one in self.venue.orders.values() if self._is_of_person(one)]
-        if open_orders and chance.random() < 0.5:
-            request.operation = signed_pb2.OPERATION_CANCEL
-            request.target_client_order_id = chance.choice(open_orders).client_order_id
-            content = orders_pb2.OrderContent(venue="binance", account="paper", symbol="BTCUSDT")
-            request.content.CopyFrom(content)
-        self.history.note("request", signed_pb2.Operation.Name(request.operation))
-        process.start(self._quietly(process.parts.manual.submit(request, LENA)))
-
-    def _is_of_person(self, order):
-        return order.state < orders_pb2.ORDER_STATE_FILLED and not self.venue.owner_of(order)
-
-    def _begin(self, work):
-        self._tasks.append(asyncio.get_running_loop().create_task(self._quietly(work)))
+    def begin(self, work):
+        """Do something beside all else."""
+        self._tasks.append(asyncio.get_running_loop().create_task(self.quietly(work)))
 
     # The end.
 
@@ -338,9 +336,12 @@ class RiskRun:
         self._notice_deaths()
         for name in self.processes:
             self._after(0, partial(self._start, name))
-        while self._acting() is None:
+        closing = None
+        while closing is None or not closing.done() or not closing.result():
+            if closing is None or closing.done():
+                # Again, if the process has lost its lease meanwhile.
+                closing = self._change_mode("mesh", risk_pb2.TRADING_MODE_CLOSING_ALL)
             await self._play(asyncio.get_running_loop().time() + 0.5)
-        self._change_mode("mesh", risk_pb2.TRADING_MODE_CLOSING_ALL)
 
     async def _settled(self):
         """Wait until nothing is on its way. Returns whether it is so."""

@@ -1,23 +1,41 @@
 """Some seeds keep all promises of limits and modes, and a broken one is found."""
 
 import os
+import random
 import re
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import patch
+from types import SimpleNamespace
 
 import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from core.inspector import decision_handler, limit_monitor, modes, verdicts
+from core.inspector import (
+    adoptions,
+    decision_handler,
+    limit_monitor,
+    submissions,
+    verdicts,
+)
+from core.inspector.legacy_positions import LegacyPositions
+from core.inspector.positions import StrategyOrder
+from core.inspector.stop_monitor import StopMonitor
+from core.inspector.tests.rig import FastClock
+from kit.execution.request_ids import lifecycle_request_id
 from kit.risk.limits import LimitRule
+from tests.simulation.chain.market import Market
 from tests.simulation.chain.runs import SeedRuns
+from tests.simulation.chain.test_broken_promises import first_broken
+from tests.simulation.chain.venue_faults import VenueFaults
+from tests.simulation.history import History
 from tests.simulation.risk.promises import Promise
 from tests.simulation.risk.run import RiskRun
 from tests.simulation.risk.runs import MODULE
+from tests.simulation.risk.venue import TradingVenue
 
 SEEDS = 8
-BROKEN_SEEDS = range(12)
 ROOT = Path(__file__).parents[3]
 
 
@@ -43,36 +61,114 @@ def test_sample_of_seeds_keeps_all_promises(postgres_url):
         assert int(count) > least * SEEDS, done.stdout
 
 
-def without_reason(key, seen):
-    return ""
+def hold_to_no_limit(patch):
+    patch.setattr(LimitRule, "is_within", lambda self, value, limit: True)
 
 
-def every_mode_allows(mode):
-    return True
+def give_no_reasons(patch):
+    patch.setattr(limit_monitor, "_reason", lambda key, seen: "")
 
 
-def limits_hold_nothing(self, value, limit):
-    return True
+def take_closings_for_entries(patch):
+    patch.setattr(decision_handler, "CLOSE", -1)
 
 
-@pytest.mark.parametrize(
-    ("owner", "name", "broken", "promise"),
-    [
-        (LimitRule, "is_within", limits_hold_nothing, Promise.CAPPED),
-        (limit_monitor, "_reason", without_reason, Promise.EXPLAINED),
-        (decision_handler, "CLOSE", -1, Promise.REDUCED),
-    ],
-)
-def test_broken_promise_is_found(runs, owner, name, broken, promise):
-    with patch.object(owner, name, broken):
-        for seed in BROKEN_SEEDS:
-            if promise in [found for found, _ in runs.run_seed(seed).broken]:
-                return
-    pytest.fail(f"no seed has found that {name} is broken")
+def allow_entries_in_every_mode(patch):
+    patch.setattr(verdicts, "allows_entries", lambda mode: True)
 
 
-def test_mode_that_lets_entries_pass_is_found(runs):
-    with patch.object(verdicts, "allows_entries", every_mode_allows):
-        broken = [one for seed in BROKEN_SEEDS for one, _ in runs.run_seed(seed).broken]
-    assert Promise.ENTRIES in broken
-    assert modes.allows_entries(modes.first_mode("mesh", "simulate"))
+def raise_no_alarms(patch):
+    """Stops are looked at, and what is wrong is kept to itself."""
+
+    async def change(self, position, found):
+        pass
+
+    async def act(self, position_id):
+        pass
+
+    patch.setattr(StopMonitor, "_change", change)
+    patch.setattr(StopMonitor, "_act", act)
+
+
+def close_again_before_the_outcome(patch):
+    """Nobody asks what became of the closing order before the next one is sent."""
+
+    async def has_pending(connection, position_id):
+        return False
+
+    patch.setattr(submissions, "has_pending", has_pending)
+    patch.setattr(StrategyOrder, "is_complete", property(lambda self: True))
+
+
+def announce_nothing(patch):
+    async def look(self):
+        pass
+
+    patch.setattr(LegacyPositions, "look", look)
+
+
+def adopt_without_a_record(patch):
+    async def append(connection, stream, events, now_ns):
+        pass
+
+    patch.setattr(adoptions, "event_log", SimpleNamespace(append=append))
+
+
+# The first seed to try is one that finds the fault.
+FAULTS = [
+    (hold_to_no_limit, Promise.CAPPED, 1),
+    (give_no_reasons, Promise.EXPLAINED, 1),
+    (take_closings_for_entries, Promise.REDUCED, 0),
+    (allow_entries_in_every_mode, Promise.ENTRIES, 0),
+    (raise_no_alarms, Promise.PROTECTED, 5),
+    (close_again_before_the_outcome, Promise.CLOSED, 5),
+    (announce_nothing, Promise.ANNOUNCED, 3),
+    (adopt_without_a_record, Promise.ADOPTED, 5),
+]
+
+
+@pytest.mark.parametrize(("break_it", "promise", "first"), FAULTS)
+def test_broken_promise_is_found(monkeypatch, runs, break_it, promise, first):
+    break_it(monkeypatch)
+    assert first_broken(runs, promise, first) is not None
+
+
+@pytest.fixture
+def venue():
+    """A venue where everything is of one strategy, and approvals are not looked at."""
+    clock, chance = FastClock(), random.Random(0)
+    history = History(lambda: 0)
+    market = Market(chance, clock)
+    found = TradingVenue(chance, clock, market, VenueFaults(), history, owner=lambda _: "ema")
+    found._verify = lambda approved: None
+    return found, history
+
+
+def approved(number, **fields):
+    content = orders_pb2.OrderContent(
+        venue="binance", account="paper", symbol="BTCUSDT", side=types_pb2.SIDE_SELL, size="1",
+        **fields,
+    )  # fmt: skip
+    name = lifecycle_request_id(bytes(16), number)
+    return signed_pb2.ApprovedOrder(content=content, request_id=name, expires_time_ns=2**62)
+
+
+def test_stop_that_moves_away_from_the_market_is_noticed(venue):
+    there, history = venue
+    stop = there._make(approved(1, type=orders_pb2.ORDER_TYPE_STOP, stop_price="59000"))
+    for number, price in enumerate(("59500", "59200", "58999"), 2):
+        assert history.broken == []
+        amendment = approved(number, type=stop.content.type, stop_price=price)
+        amendment.target_client_order_id = stop.client_order_id
+        there._amend(amendment)
+    assert [one for one, _ in history.broken] == [Promise.TRAILED]
+
+
+def test_second_closing_order_before_the_end_of_the_first_is_noticed(venue):
+    there, history = venue
+    first = there._make(approved(1, type=orders_pb2.ORDER_TYPE_MARKET))
+    first.state = orders_pb2.ORDER_STATE_FILLED
+    there._make(approved(2, type=orders_pb2.ORDER_TYPE_MARKET))
+    assert history.broken == []
+    there._make(approved(3, type=orders_pb2.ORDER_TYPE_MARKET))
+    assert [one for one, _ in history.broken] == [Promise.ONE_EXIT]
