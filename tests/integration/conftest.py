@@ -19,15 +19,13 @@ LONGEST_FIRST = (
     *("test_repair", "test_web_data", "simulated"),
 )
 """The slowest tests, which start first, so that no worker runs one alone at the end."""
-SPREAD_SHARE = 0.7
-"""Of the other tests: among so many of them the meshes are spread."""
 
 
 class ByMesh(LoadScopeScheduling):
     """A worker plays whole files, or a whole folder that shares a mesh."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid)
+        return mesh_of(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByMesh:
@@ -36,27 +34,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByMesh:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the tests: those of meshes slowest first, and evenly among the first others, so that
-    few meshes run at once."""
-    groups: dict[str, list[pytest.Item]] = {}
-    for item in items:
-        groups.setdefault(group_of(item.nodeid), []).append(item)
-    meshes = [name for name in groups if "/" not in name]
-    others = [name for name in groups if "/" in name]
-    meshes.sort(key=lambda name: place(LONGEST_FIRST, name))
-    step = max(1, int(len(others) * SPREAD_SHARE / max(1, len(meshes))))
-    ordered = []
-    for number, mesh in enumerate(meshes):
-        ordered += [mesh, *others[number * step : (number + 1) * step]]
-    ordered += others[len(meshes) * step :]
-    items[:] = [item for name in ordered for item in groups[name]]
+    """Order the tests, slowest first."""
+    items.sort(key=lambda item: place(LONGEST_FIRST, mesh_of(item.nodeid)))
 
 
-def group_of(nodeid: str) -> str:
-    """The tests that one worker plays: the path of a file, or the name of a mesh."""
+def mesh_of(nodeid: str) -> str:
+    """The group of tests that share a mesh."""
     file = PurePosixPath(nodeid.partition("::")[0])
-    if not file.is_relative_to(FOLDER):
-        return str(file)
     return file.stem if str(file.parent) == FOLDER else file.parent.name
 
 
