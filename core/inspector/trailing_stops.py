@@ -179,7 +179,8 @@ class TrailingStops:
             amendment=approved,
         )
         event = event_pb2.Event(
-            event_id=event_id(SOURCE, "trailing", [position.position_id], now_ns),
+            # Of two moves at one time the price differs: it never moves back.
+            event_id=event_id(SOURCE, f"trailing/{move.price}", [position.position_id], now_ns),
             source=SOURCE,
             instance=position.strategy,
             time_ns=now_ns,

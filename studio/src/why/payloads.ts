@@ -61,8 +61,7 @@ export function eventText(event: Event): NodeText {
     case "verdictGiven": {
       const { verdict, checks, mode } = payload.value;
       const bad = checks.filter(({ result }) => result === CheckResult.BLOCKED).length;
-      const count =
-        bad === 0 ? `${checks.length} checks passed` : `${bad} of ${checks.length} block`;
+      const count = bad ? `${bad} of ${checks.length} block` : `${checks.length} checks passed`;
       const tone = verdict === Verdict.ALLOW ? "good" : "bad";
       const title = enumText(Verdict, verdict) || "no verdict";
       return { title, fact: `${count}, ${enumText(TradingMode, mode)}`, tone };

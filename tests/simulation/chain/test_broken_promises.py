@@ -76,12 +76,12 @@ def decide_twice(patch):
     numbers = count()
 
     def make(signal, *rest):
-        made = decision_event(signal, *rest)
+        made = case_event(signal, *rest)
         made.event_id = decider.event_id("advisor", "again", [signal.event_id], next(numbers))
         return made
 
-    decision_event = decider.decision_event
-    patch.setattr(signal_handler, "decision_event", make)
+    case_event = decider.case_event
+    patch.setattr(signal_handler, "case_event", make)
     move_positions_late(patch)
 
 

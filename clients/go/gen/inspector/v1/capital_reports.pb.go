@@ -7,7 +7,6 @@
 package inspectorv1
 
 import (
-	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -395,7 +394,7 @@ var File_venuemesh_inspector_v1_capital_reports_proto protoreflect.FileDescripto
 
 const file_venuemesh_inspector_v1_capital_reports_proto_rawDesc = "" +
 	"\n" +
-	",venuemesh/inspector/v1/capital_reports.proto\x12\x16venuemesh.inspector.v1\x1a\x1bbuf/validate/validate.proto\"\xe5\x01\n" +
+	",venuemesh/inspector/v1/capital_reports.proto\x12\x16venuemesh.inspector.v1\"\xe5\x01\n" +
 	"\x0fStrategyCapital\x12\x1a\n" +
 	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12\x14\n" +
 	"\x05asset\x18\x02 \x01(\tR\x05asset\x12\x14\n" +
@@ -417,9 +416,9 @@ const file_venuemesh_inspector_v1_capital_reports_proto_rawDesc = "" +
 	"\x03won\x18\x06 \x01(\rR\x03won\x12\x12\n" +
 	"\x04lost\x18\a \x01(\rR\x04lost\x12\x18\n" +
 	"\aunknown\x18\b \x01(\rR\aunknown\x12\x16\n" +
-	"\x06profit\x18\t \x01(\tR\x06profit\"J\n" +
-	"\x14GetCapitalUseRequest\x122\n" +
-	"\rsince_time_ns\x18\x01 \x01(\x10B\x0e\xbaH\vb\t)\x00\x00\x00\x00\x00\x00\x00\x00R\vsinceTimeNs\"\xac\x02\n" +
+	"\x06profit\x18\t \x01(\tR\x06profit\":\n" +
+	"\x14GetCapitalUseRequest\x12\"\n" +
+	"\rsince_time_ns\x18\x01 \x01(\x10R\vsinceTimeNs\"\xac\x02\n" +
 	"\x15GetCapitalUseResponse\x12G\n" +
 	"\n" +
 	"strategies\x18\x01 \x03(\v2'.venuemesh.inspector.v1.StrategyCapitalR\n" +
