@@ -5,6 +5,7 @@ from gateway.push.connection import ConnectionTerms
 from gateway.push.feeds import market_feed
 from gateway.push.feeds.bar_feed import BARS, BarFeed
 from gateway.push.feeds.event_feed import AUDIT, EventFeed
+from gateway.push.feeds.log_feed import LogFeed
 from gateway.push.feeds.market_feed import BRIDGE, MarketFeed
 from gateway.push.feeds.mesh_feed import MeshFeed
 from gateway.push.feeds.paced_feed import PacedFeed
@@ -40,7 +41,14 @@ async def run(settings: PushSettings, mesh: MeshSettings) -> None:
             return MarketFeed(key, channels)
         if key.channel == "bars":
             return BarFeed(key, channels)
-        feed = MeshFeed(runtime.directory) if key.channel == "mesh" else EventFeed(key, channels)
+        feed: Feed
+        match key.channel:
+            case "mesh":
+                feed = MeshFeed(runtime.directory)
+            case "logs":
+                feed = LogFeed(key, runtime.directory, clock)
+            case _:
+                feed = EventFeed(key, channels)
         return feed if key.is_lossless else PacedFeed(feed, key.interval_ms / 1000, clock)
 
     metrics = PushMetrics(runtime.meter)

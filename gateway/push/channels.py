@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from google.protobuf.descriptor import FileDescriptor
+from venuemesh.admin.v1 import admin_pb2
 from venuemesh.bars.v1 import bars_pb2
 from venuemesh.events.v1 import events_pb2
 from venuemesh.live.v1 import live_pb2
@@ -14,13 +15,14 @@ from gateway.push.updates import Position, parse_position
 from kit.base.access.call_guard import GuardedMethod, require_role
 from kit.base.access.roles import Role
 from kit.base.access.tokens import Caller
+from kit.base.admin import LOG_LEVELS
 from kit.base.errors import BadRequest, NotSupported
 from kit.base.suggestions import did_you_mean
 
 LOSSLESS, CONFLATED = "lossless", "conflated"
 INTERVAL_MS_MAX = 60_000
 DEPTH_DEFAULT = 20
-FIELDS = ("venue", "symbol", "interval", "service")
+FIELDS = ("venue", "symbol", "interval", "service", "level", "logger")
 """Fields that say what of a channel is wanted."""
 
 
@@ -40,6 +42,8 @@ class ChannelSpec:
     has_depth: bool = False
     keeps_newest: bool = False
     """Whether a lossless topic begins with the newest row of each key."""
+    keeps_history: bool = False
+    """Whether a lossless subscription without a cursor begins with all that its topic keeps."""
 
 
 def _method(file: FileDescriptor, service: str, method: str) -> GuardedMethod:
@@ -78,6 +82,14 @@ CHANNELS: Mapping[str, ChannelSpec] = {
         deliveries=(CONFLATED,),
         interval_ms_default=1_000,
     ),
+    "logs": ChannelSpec(
+        # Logs name callers, addresses and requests: operators run processes, viewers read data.
+        _method(admin_pb2.DESCRIPTOR, "Admin", "StreamLogs"),
+        optional=("service", "level", "logger"),
+        deliveries=(LOSSLESS, CONFLATED),
+        interval_ms_default=1_000,
+        keeps_history=True,
+    ),
 }
 
 
@@ -90,6 +102,8 @@ class TopicKey:
     symbol: str = ""
     interval: str = ""
     service: str = ""
+    level: str = ""
+    logger: str = ""
     delivery: str = CONFLATED
     interval_ms: int = 0
     depth: int = 0
@@ -106,7 +120,17 @@ class TopicKey:
     def name(self) -> str:
         """Names the topic in every message about it."""
         numbers = (str(number) if number else "" for number in (self.interval_ms, self.depth))
-        subject = (self.channel, *(getattr(self, field) for field in FIELDS))
+        level = f"level={self.level}" if self.level else ""
+        logger = f"logger={self.logger}" if self.logger else ""
+        subject = (
+            self.channel,
+            self.venue,
+            self.symbol,
+            self.interval,
+            self.service,
+            level,
+            logger,
+        )
         return "|".join(part for part in (*subject, self.delivery, *numbers) if part)
 
 
@@ -122,6 +146,8 @@ def topic_key(wanted: Subscription) -> TopicKey:
             raise _wrong(field, value, f"nothing in the channel {wanted.channel}")
         if not value and field in spec.needed:
             raise _wrong(field, value, f"a text in the channel {wanted.channel}")
+    if wanted.level not in ("", *LOG_LEVELS):
+        raise _wrong("level", wanted.level, _either(LOG_LEVELS))
     delivery = wanted.delivery or spec.deliveries[0]
     if delivery not in spec.deliveries:
         text = f"the channel {wanted.channel} is {_either(spec.deliveries)} only"
@@ -134,6 +160,8 @@ def topic_key(wanted: Subscription) -> TopicKey:
         symbol=wanted.symbol,
         interval=wanted.interval,
         service=wanted.service,
+        level=wanted.level,
+        logger=wanted.logger,
         delivery=delivery,
         interval_ms=(wanted.interval_ms or spec.interval_ms_default) if conflated else 0,
         depth=(wanted.depth or DEPTH_DEFAULT) if conflated and spec.has_depth else 0,

@@ -76,11 +76,16 @@ class LosslessTopic:
         self.readers.wake()
 
     def snapshot(self) -> Entry:
-        if self._snapshot is None or self._snapshot.sequence != self.newest:
+        sequence, position = self.newest, self.newest_position
+        if self.key.spec.keeps_history:
+            # What is kept follows as it was sent to others.
+            sequence, position = self._oldest - 1, self._begins_after
+        made = self._snapshot
+        if made is None or (made.sequence, made.position) != (sequence, position):
             rows = list(self._newest_rows.values())
-            message = messages.snapshot(self.key.name, rows, self.newest_position)
-            self._snapshot = Entry(self.newest, self.newest_position, message)
-        return self._snapshot
+            message = messages.snapshot(self.key.name, rows, position)
+            made = self._snapshot = Entry(sequence, position, message)
+        return made
 
     def after(self, sequence: int) -> Iterator[Entry]:
         entries = self._entries

@@ -26,6 +26,8 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     symbol: Text = ""
     interval: Text = ""
     service: Text = ""
+    level: Text = ""
+    logger: Text = ""
     delivery: Literal["", "lossless", "conflated"] = ""
     interval_ms: Milliseconds = 0
     depth: Depth = 0

@@ -83,7 +83,7 @@ class Topic(Protocol):
         """Whether a snapshot can be made."""
 
     def snapshot(self) -> Entry:
-        """What is known now; the newest entry is part of it."""
+        """What is known; the entries after that of its sequence follow it."""
 
     def after(self, sequence: int) -> Iterator[Entry]:
         """The entries that follow."""

@@ -8,10 +8,11 @@ import grpc
 from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2
 
-from kit.base.access.call_guard import require_kind
+from kit.base.access.call_guard import current_caller, require_kind
 from kit.base.access.made_calls import MadeCalls
 from kit.base.errors import BadRequest, NotSupported
 from kit.base.paging import page_of
+from kit.base.recent_logs import RecentLogs
 from kit.base.telemetry import Meter, set_log_level
 
 STATUS_INTERVAL_MS = 1_000
@@ -19,6 +20,8 @@ INSTANCE_SEPARATOR = "@"
 """Between service id and instance id, neither of which has it."""
 CALLS_READER = "audit"
 """The kind of the process that keeps the log of all events."""
+LOGS_READER = "push"
+"""The kind of the process that has the websocket."""
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -55,12 +58,14 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         meter: Meter,
         drain: Callable[[], None],
         made_calls: MadeCalls,
+        recent_logs: RecentLogs,
         venue: VenueAdmin | None = None,
     ) -> None:
         self._instance = instance
         self._meter = meter
         self._drain = drain
         self._made_calls = made_calls
+        self._recent_logs = recent_logs
         self._venue_control = venue
 
     async def GetStatus(
@@ -132,13 +137,7 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         self, request: admin_pb2.SetLogLevelRequest, context: Context
     ) -> admin_pb2.SetLogLevelResponse:
         self._check_service(request.service_id)
-        if request.level not in LOG_LEVELS:
-            raise BadRequest(
-                f"no log level {request.level!r}",
-                field="level",
-                value=request.level,
-                allowed=", ".join(LOG_LEVELS),
-            )
+        _check_level(request.level)
         set_log_level(request.level)
         return admin_pb2.SetLogLevelResponse()
 
@@ -149,6 +148,17 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
         require_kind(CALLS_READER, "read the calls")
         async for calls in self._made_calls.after(request.after_number):
             yield admin_pb2.StreamCallsResponse(calls=calls)
+
+    async def StreamLogs(
+        self, request: admin_pb2.StreamLogsRequest, context: Context
+    ) -> AsyncIterator[admin_pb2.StreamLogsResponse]:
+        self._check_service(request.service_id)
+        if current_caller().is_process:
+            require_kind(LOGS_READER, "read the logs")
+        if request.level:
+            _check_level(request.level)
+        async for response in self._recent_logs.stream(request):
+            yield response
 
     def _check_service(self, named: str) -> None:
         """A call may reach this process by a header or a path that names another process than the
@@ -174,6 +184,12 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
                 wanted="venue",
             )
         return self._venue_control
+
+
+def _check_level(level: str) -> None:
+    if level not in LOG_LEVELS:
+        text, allowed = f"no log level {level!r}", ", ".join(LOG_LEVELS)
+        raise BadRequest(text, field="level", value=level, allowed=allowed)
 
 
 def _order(row: admin_pb2.Subscription) -> list[int | str]:

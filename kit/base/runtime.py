@@ -14,6 +14,7 @@ fails: a process that cannot do its work ends and is restarted.
 import asyncio
 import faulthandler
 import gc
+import logging
 import os
 import re
 import signal
@@ -44,6 +45,7 @@ from kit.base.clock import SystemClock
 from kit.base.directory import ServiceDirectory
 from kit.base.errors import SettingError
 from kit.base.event_loop import EventLoop
+from kit.base.recent_logs import RecentLogs
 from kit.base.rpc_metrics import RpcMetrics
 from kit.base.service_channels import ServiceChannels
 from kit.base.settings import MeshSettings
@@ -123,6 +125,8 @@ class Runtime:
         self._venue: VenueAdmin | None = None
         self._rest: grpc.GenericRpcHandler | None = None
         self._started_ns = time.time_ns()
+        self._recent_logs = RecentLogs(self._started_ns, SystemClock())
+        logging.getLogger().addHandler(self._recent_logs)
         self._epoch: Callable[[], int] = lambda: 0
         self._http_port = 0
         if self.tls is not None:
@@ -258,8 +262,8 @@ class Runtime:
     async def _start_server(
         self, instance: registry_pb2.ServiceInstance
     ) -> health.aio.HealthServicer:
-        calls = self.guard.made_calls
-        admin = AdminServicer(instance, self.meter, self.stop, calls, self._venue)
+        calls, logs = self.guard.made_calls, self._recent_logs
+        admin = AdminServicer(instance, self.meter, self.stop, calls, logs, self._venue)
         self.serve(admin_pb2.DESCRIPTOR, "Admin", admin)
         if self._rest is not None:
             self._server.add_generic_rpc_handlers((self._rest,))
@@ -296,6 +300,7 @@ class Runtime:
         for callback in self._when_draining:
             callback()
         self.guard.made_calls.end()
+        self._recent_logs.end()
         try:
             # The argument bounds calls only: on a busy machine stop() itself may not return.
             async with asyncio.timeout(2 * DRAIN_SECONDS_MAX):

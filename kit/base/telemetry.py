@@ -31,6 +31,7 @@ LAG_BUCKETS_SECONDS = (
     *(0.1, 0.25, 0.5, 1, 5, 30),
 )
 PAGE_SIZE_BYTES = 4096
+_EXCEPTIONS = logging.Formatter()
 _STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
@@ -51,14 +52,19 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
-        request_id = current_request_id()
-        if request_id:
-            line["request_id"] = request_id
-        extras = vars(record).items()
-        line.update({key: value for key, value in extras if key not in _STANDARD_FIELDS})
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return json.dumps(line | record_fields(record), default=str)
+
+
+def record_fields(record: logging.LogRecord) -> dict[str, Any]:
+    """The further fields of a line: the id of the request that is served, the record's extras, and
+    the exception."""
+    request_id = current_request_id()
+    fields: dict[str, Any] = {"request_id": request_id} if request_id else {}
+    extras = vars(record).items()
+    fields.update({key: value for key, value in extras if key not in _STANDARD_FIELDS})
+    if record.exc_info:
+        fields["exception"] = _EXCEPTIONS.formatException(record.exc_info)
+    return fields
 
 
 def configure_logging(service_id: str, level: str) -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import re
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import pytest
 
+from gateway.push.tests.conftest import next_of
 from gateway.push.tests.test_examples import example
 from kit.base.access.local_tokens import command_token
 from kit.base.access.roles import Role
@@ -21,6 +22,7 @@ QUOTES = {"channel": "quotes", "venue": VENUE, "symbol": SYMBOL, "delivery": "co
 TRADES_WANTED = 10
 RECEIVE_SECONDS_MAX = 60.0
 RETRY_SECONDS = 0.1
+KILLED = "bars"
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +34,9 @@ def mesh():
         yield started
 
 
-def viewer(mesh):
-    return command_token(mesh.data, mesh.state()["mesh_id"], [Role.VIEWER])
+def authorization(mesh, role):
+    token = command_token(mesh.data, mesh.state()["mesh_id"], [role])
+    return {"authorization": f"Bearer {token}"}
 
 
 class Reader:
@@ -45,7 +48,7 @@ class Reader:
         self.cursor = ""
         self.gaps = []
         self._url = f"http://{mesh.gateway}/ws"
-        self._headers = {"authorization": f"Bearer {viewer(mesh)}"}
+        self._headers = authorization(mesh, Role.VIEWER)
 
     async def read(self, enough):
         """Read until there is enough, over as many connections as it takes."""
@@ -99,6 +102,34 @@ def test_a_client_resumes_without_loss_after_kill_9(mesh):
     assert_recorded(mesh, reader.trade_ids)
 
 
+def test_logs_of_all_processes_go_on_when_one_is_killed(mesh):
+    async def read():
+        started = set()
+        async with logs(mesh, Role.OPERATOR) as socket:
+            while not started >= {KILLED, "push", VENUE}:
+                rows = (await next_of(socket, "data"))["rows"]
+                started |= {row["service_id"] for row in rows if row["event"] == "serving"}
+            mesh.kill(KILLED)
+            while True:
+                for gap in (await next_of(socket, "data")).get("gaps", ()):
+                    # Others may log more than is kept.
+                    if gap["service_id"] == KILLED:
+                        return gap["reason"]
+
+    assert asyncio.run(read()) == "GAP_REASON_RESTART"
+    mesh.wait_until_running()
+
+
+def test_logs_are_for_operators(mesh):
+    async def read():
+        async with logs(mesh, Role.VIEWER) as socket:
+            return (await next_of(socket, "error"))["error"]
+
+    error = asyncio.run(read())
+    assert error["details"][0]["reason"] == "ROLE_MISSING"
+    assert "operator" in error["message"]
+
+
 def test_the_example_for_a_page_prints_trades(mesh, browser):
     studio = StudioAddress(f"http://{mesh.gateway}/", mesh.token)
     with open_page(browser, studio) as page:
@@ -110,6 +141,18 @@ def test_the_example_for_a_page_prints_trades(mesh, browser):
 def test_without_a_token_the_gateway_refuses(mesh):
     status, answer = mesh.get("/ws", headers={"Authorization": ""})
     assert (status, answer["details"][0]["reason"]) == (401, "TOKEN_MISSING")
+
+
+@asynccontextmanager
+async def logs(mesh, role):
+    """A websocket that has asked for the logs of all processes."""
+    async with (
+        asyncio.timeout(RECEIVE_SECONDS_MAX),
+        aiohttp.ClientSession(headers=authorization(mesh, role)) as client,
+        client.ws_connect(f"http://{mesh.gateway}/ws") as socket,
+    ):
+        await socket.send_json({"type": "subscribe", "subscriptions": [{"channel": "logs"}]})
+        yield socket
 
 
 def assert_recorded(mesh, trade_ids):

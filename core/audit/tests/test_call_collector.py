@@ -16,6 +16,7 @@ from kit.base import rpc
 from kit.base.access.made_calls import MadeCalls
 from kit.base.admin import AdminServicer
 from kit.base.clock import SystemClock
+from kit.base.recent_logs import RecentLogs
 from kit.base.telemetry import Meter
 from kit.events import event_log
 from tests.support.waiting import eventually
@@ -37,7 +38,8 @@ class Processes:
             service_id=service_id, instance_id=f"host-{service_id}", start_time_ns=start_time_ns
         )
         server = rpc.server()
-        servicer = AdminServicer(instance, Meter(service_id), lambda: None, calls)
+        logs = RecentLogs(start_time_ns, SystemClock())
+        servicer = AdminServicer(instance, Meter(service_id), lambda: None, calls, logs)
         rpc.serve(server, ADMIN, servicer)
         instance.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
         await server.start()

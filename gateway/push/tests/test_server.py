@@ -1,22 +1,20 @@
 """Websockets of real clients: who may connect, subscriptions, and what bad ones are told."""
 
 import asyncio
-from dataclasses import replace
 
 import aiohttp
 import msgspec
 import pytest
 from aiohttp import WSMsgType
 
-from gateway.push import channels
 from gateway.push.channels import CHANNELS
 from gateway.push.tests.conftest import next_of, quote, subscribe
-from kit.base.access.call_guard import GuardedMethod
 from kit.base.access.roles import Role
 from kit.base.errors import VenueUnavailable
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 QUOTES = {"channel": "quotes", "venue": "binance", "symbol": "BTCUSDT", "delivery": "lossless"}
+LOGS = {"channel": "logs", "service": "recorder", "level": "warning"}
 NEWEST = {"channel": "quotes", "venue": "binance", "delivery": "conflated"}
 
 
@@ -124,6 +122,11 @@ async def test_nothing_follows_after_unsubscribe(websockets, connect):
             "one of quotes",
         ),
         ('{"type": "subscribe", "subscriptions": [{"channel": "quotes"}]}', "venue", "a text"),
+        (
+            '{"type": "subscribe", "subscriptions": [{"channel": "logs", "level": "loud"}]}',
+            "level",
+            "debug or info",
+        ),
         ('{"type": "unsubscribe", "topics": ["x"]}', "topics", "a topic of this connection"),
     ],
 )
@@ -148,16 +151,12 @@ async def test_all_subscriptions_of_a_request_begin_or_none(websockets, connect)
     await subscribe(socket, NEWEST)
 
 
-async def test_a_channel_needs_the_roles_of_its_method(websockets, connect, monkeypatch):
-    spec = CHANNELS["quotes"]
-    method = GuardedMethod("/test/Only", frozenset([Role.OPERATOR]), is_mutating=False)
-    changed = dict(CHANNELS) | {"quotes": replace(spec, method=method)}
-    monkeypatch.setattr(channels, "CHANNELS", changed)
+async def test_a_channel_needs_the_roles_of_its_method(websockets, connect):
     viewer = await connect()
-    await viewer.send_json({"type": "subscribe", "subscriptions": [QUOTES]})
+    await viewer.send_json({"type": "subscribe", "subscriptions": [LOGS]})
     assert reason_of(await next_of(viewer, "error")) == "ROLE_MISSING"
     operator = await connect(token=websockets.token(Role.OPERATOR)[0])
-    assert await subscribe(operator, QUOTES)
+    assert await subscribe(operator, LOGS) == ["logs|recorder|level=warning|lossless"]
 
 
 async def test_a_revoked_token_ends_its_connections_and_no_others(websockets, connect):

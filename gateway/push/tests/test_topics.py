@@ -18,6 +18,7 @@ from kit.base.errors import UnknownService
 from tests.support.waiting import until
 
 LOSSLESS_KEY = TopicKey("quotes", "binance", "BTCUSDT", delivery=LOSSLESS)
+LOGS_KEY = TopicKey("logs", delivery=LOSSLESS)
 CONFLATED_KEY = TopicKey("quotes", "binance", delivery=CONFLATED, interval_ms=10)
 LARGE = "x" * 40_000
 
@@ -52,6 +53,21 @@ def reading(topic, sink=None, position=None):
     reader = TopicReader(sink or FakeSink(), topic, position)
     reader.begin()
     return reader
+
+
+def test_a_topic_of_logs_begins_with_what_it_keeps():
+    topic, early, late = LosslessTopic(LOGS_KEY, 1_000), FakeSink(), FakeSink()
+    topic.publish([Update(position=(1, 0))])
+    reading(topic, early)
+    for number in range(1, 50):
+        topic.publish([quote(number)])
+    reading(topic, late)
+    kept = late.cursors
+    assert kept == early.cursors[-len(kept) :]
+    assert 1 < len(kept) < 49
+    assert (late.messages[0]["rows"], late.messages[0]["cursor"]) == ([], f"1-{49 - len(kept)}")
+    topic.publish([quote(50)])
+    assert late.cursors == [*kept, "1-50"]
 
 
 def test_all_readers_of_an_encoding_get_the_same_bytes():

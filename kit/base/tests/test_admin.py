@@ -10,6 +10,7 @@ from kit.base.access.made_calls import MadeCalls
 from kit.base.admin import AdminServicer
 from kit.base.clock import SystemClock
 from kit.base.errors import BadRequest
+from kit.base.recent_logs import RecentLogs
 from kit.base.telemetry import Meter
 
 SERVICE = admin_pb2.DESCRIPTOR.services_by_name["Admin"]
@@ -28,7 +29,9 @@ class Drained:
 
 def servicer(drain: Drained) -> AdminServicer:
     instance = registry_pb2.ServiceInstance(service_id="history", instance_id="host-8114")
-    return AdminServicer(instance, Meter("history"), drain, MadeCalls(SystemClock()))
+    clock = SystemClock()
+    logs = RecentLogs(0, clock)
+    return AdminServicer(instance, Meter("history"), drain, MadeCalls(clock), logs)
 
 
 @pytest.mark.parametrize("named", ["recorder", "history@host-9", "history@"])

@@ -1303,6 +1303,245 @@ func (x *MadeCall) GetCall() *v12.CallMade {
 	return nil
 }
 
+// Request of StreamLogs.
+type StreamLogsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The process, for routing through the gateway.
+	ServiceId string `protobuf:"bytes,1,opt,name=service_id,json=serviceId,proto3" json:"service_id,omitempty"`
+	// Only records with a larger number. 0: from the oldest that is wanted of those that are kept.
+	AfterNumber uint64 `protobuf:"varint,2,opt,name=after_number,json=afterNumber,proto3" json:"after_number,omitempty"`
+	// Most records of those that were kept when the call began, the newest. 0: all.
+	KeptRecordsMax uint32 `protobuf:"varint,3,opt,name=kept_records_max,json=keptRecordsMax,proto3" json:"kept_records_max,omitempty"`
+	// The least level: "debug", "info", "warning" or "error". Empty: every level that is logged.
+	Level string `protobuf:"bytes,4,opt,name=level,proto3" json:"level,omitempty"`
+	// Only records of this logger and of those below it, for example "venuemesh.ingest". Empty: all.
+	Logger        string `protobuf:"bytes,5,opt,name=logger,proto3" json:"logger,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamLogsRequest) Reset() {
+	*x = StreamLogsRequest{}
+	mi := &file_venuemesh_admin_v1_admin_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamLogsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamLogsRequest) ProtoMessage() {}
+
+func (x *StreamLogsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_admin_v1_admin_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamLogsRequest.ProtoReflect.Descriptor instead.
+func (*StreamLogsRequest) Descriptor() ([]byte, []int) {
+	return file_venuemesh_admin_v1_admin_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *StreamLogsRequest) GetServiceId() string {
+	if x != nil {
+		return x.ServiceId
+	}
+	return ""
+}
+
+func (x *StreamLogsRequest) GetAfterNumber() uint64 {
+	if x != nil {
+		return x.AfterNumber
+	}
+	return 0
+}
+
+func (x *StreamLogsRequest) GetKeptRecordsMax() uint32 {
+	if x != nil {
+		return x.KeptRecordsMax
+	}
+	return 0
+}
+
+func (x *StreamLogsRequest) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *StreamLogsRequest) GetLogger() string {
+	if x != nil {
+		return x.Logger
+	}
+	return ""
+}
+
+// One message of StreamLogs. The first comes at once, also if it has no records.
+type StreamLogsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order in which they were logged.
+	Records []*LogRecord `protobuf:"bytes,1,rep,name=records,proto3" json:"records,omitempty"`
+	// How many records, of any level and logger, are missing before these, because they were no
+	// longer kept when the stream came to them.
+	DroppedRecords uint64 `protobuf:"varint,2,opt,name=dropped_records,json=droppedRecords,proto3" json:"dropped_records,omitempty"`
+	// The number up to which the stream has come, also if the last records were not wanted.
+	NewestNumber  uint64 `protobuf:"varint,3,opt,name=newest_number,json=newestNumber,proto3" json:"newest_number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamLogsResponse) Reset() {
+	*x = StreamLogsResponse{}
+	mi := &file_venuemesh_admin_v1_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamLogsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamLogsResponse) ProtoMessage() {}
+
+func (x *StreamLogsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_admin_v1_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamLogsResponse.ProtoReflect.Descriptor instead.
+func (*StreamLogsResponse) Descriptor() ([]byte, []int) {
+	return file_venuemesh_admin_v1_admin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *StreamLogsResponse) GetRecords() []*LogRecord {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *StreamLogsResponse) GetDroppedRecords() uint64 {
+	if x != nil {
+		return x.DroppedRecords
+	}
+	return 0
+}
+
+func (x *StreamLogsResponse) GetNewestNumber() uint64 {
+	if x != nil {
+		return x.NewestNumber
+	}
+	return 0
+}
+
+// A line of the log of a process.
+type LogRecord struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its number since the start of the process, from 1.
+	Number uint64 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	// When it was logged, ns since the Unix epoch.
+	TimeNs int64 `protobuf:"fixed64,2,opt,name=time_ns,json=timeNs,proto3" json:"time_ns,omitempty"`
+	// "debug", "info", "warning", "error" or "critical".
+	Level string `protobuf:"bytes,3,opt,name=level,proto3" json:"level,omitempty"`
+	// The logger, for example "venuemesh.ingest".
+	Logger string `protobuf:"bytes,4,opt,name=logger,proto3" json:"logger,omitempty"`
+	// What happened. At most 1,000 characters.
+	Event string `protobuf:"bytes,5,opt,name=event,proto3" json:"event,omitempty"`
+	// The further fields of the line by name, the first 32, each as text of at most 1,000 characters,
+	// and "exception" with at most 4,000.
+	Fields        map[string]string `protobuf:"bytes,6,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LogRecord) Reset() {
+	*x = LogRecord{}
+	mi := &file_venuemesh_admin_v1_admin_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LogRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LogRecord) ProtoMessage() {}
+
+func (x *LogRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_admin_v1_admin_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LogRecord.ProtoReflect.Descriptor instead.
+func (*LogRecord) Descriptor() ([]byte, []int) {
+	return file_venuemesh_admin_v1_admin_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *LogRecord) GetNumber() uint64 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *LogRecord) GetTimeNs() int64 {
+	if x != nil {
+		return x.TimeNs
+	}
+	return 0
+}
+
+func (x *LogRecord) GetLevel() string {
+	if x != nil {
+		return x.Level
+	}
+	return ""
+}
+
+func (x *LogRecord) GetLogger() string {
+	if x != nil {
+		return x.Logger
+	}
+	return ""
+}
+
+func (x *LogRecord) GetEvent() string {
+	if x != nil {
+		return x.Event
+	}
+	return ""
+}
+
+func (x *LogRecord) GetFields() map[string]string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
 var File_venuemesh_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_venuemesh_admin_v1_admin_proto_rawDesc = "" +
@@ -1387,15 +1626,35 @@ const file_venuemesh_admin_v1_admin_proto_rawDesc = "" +
 	"\bMadeCall\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x17\n" +
 	"\atime_ns\x18\x02 \x01(\x10R\x06timeNs\x121\n" +
-	"\x04call\x18\x03 \x01(\v2\x1d.venuemesh.events.v1.CallMadeR\x04call*\xd3\x01\n" +
+	"\x04call\x18\x03 \x01(\v2\x1d.venuemesh.events.v1.CallMadeR\x04call\"\xca\x01\n" +
+	"\x11StreamLogsRequest\x12'\n" +
+	"\n" +
+	"service_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tserviceId\x12!\n" +
+	"\fafter_number\x18\x02 \x01(\x04R\vafterNumber\x12(\n" +
+	"\x10kept_records_max\x18\x03 \x01(\rR\x0ekeptRecordsMax\x12\x1d\n" +
+	"\x05level\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\aR\x05level\x12 \n" +
+	"\x06logger\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06logger\"\x9b\x01\n" +
+	"\x12StreamLogsResponse\x127\n" +
+	"\arecords\x18\x01 \x03(\v2\x1d.venuemesh.admin.v1.LogRecordR\arecords\x12'\n" +
+	"\x0fdropped_records\x18\x02 \x01(\x04R\x0edroppedRecords\x12#\n" +
+	"\rnewest_number\x18\x03 \x01(\x04R\fnewestNumber\"\xfe\x01\n" +
+	"\tLogRecord\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x17\n" +
+	"\atime_ns\x18\x02 \x01(\x10R\x06timeNs\x12\x14\n" +
+	"\x05level\x18\x03 \x01(\tR\x05level\x12\x16\n" +
+	"\x06logger\x18\x04 \x01(\tR\x06logger\x12\x14\n" +
+	"\x05event\x18\x05 \x01(\tR\x05event\x12A\n" +
+	"\x06fields\x18\x06 \x03(\v2).venuemesh.admin.v1.LogRecord.FieldsEntryR\x06fields\x1a9\n" +
+	"\vFieldsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\xd3\x01\n" +
 	"\x11SubscriptionState\x12\"\n" +
 	"\x1eSUBSCRIPTION_STATE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aSUBSCRIPTION_STATE_PENDING\x10\x01\x12\x1b\n" +
 	"\x17SUBSCRIPTION_STATE_LIVE\x10\x02\x12\x1f\n" +
 	"\x1bSUBSCRIPTION_STATE_IN_DOUBT\x10\x03\x12\x1c\n" +
 	"\x18SUBSCRIPTION_STATE_STALE\x10\x04\x12\x1e\n" +
-	"\x1aSUBSCRIPTION_STATE_REFUSED\x10\x052\xfe\n" +
-	"\n" +
+	"\x1aSUBSCRIPTION_STATE_REFUSED\x10\x052\xe8\v\n" +
 	"\x05Admin\x12\x8a\x01\n" +
 	"\tGetStatus\x12$.venuemesh.admin.v1.GetStatusRequest\x1a%.venuemesh.admin.v1.GetStatusResponse\"0\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/services/{service_id}/status\x90\x02\x01\x12m\n" +
 	"\fStreamStatus\x12'.venuemesh.admin.v1.StreamStatusRequest\x1a(.venuemesh.admin.v1.StreamStatusResponse\"\b\xca\xf3\x18\x01\x01\x90\x02\x010\x01\x12\xa9\x01\n" +
@@ -1406,7 +1665,9 @@ const file_venuemesh_admin_v1_admin_proto_rawDesc = "" +
 	"\x06Resume\x12!.venuemesh.admin.v1.ResumeRequest\x1a\".venuemesh.admin.v1.ResumeResponse\"0\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02%:\x01*\" /v1/services/{service_id}:resume\x12}\n" +
 	"\x05Drain\x12 .venuemesh.admin.v1.DrainRequest\x1a!.venuemesh.admin.v1.DrainResponse\"/\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/services/{service_id}:drain\x12\x95\x01\n" +
 	"\vSetLogLevel\x12&.venuemesh.admin.v1.SetLogLevelRequest\x1a'.venuemesh.admin.v1.SetLogLevelResponse\"5\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/services/{service_id}:setLogLevel\x12j\n" +
-	"\vStreamCalls\x12&.venuemesh.admin.v1.StreamCallsRequest\x1a'.venuemesh.admin.v1.StreamCallsResponse\"\b\xca\xf3\x18\x01\x05\x90\x02\x010\x01B@Z>github.com/venuemesh/venuemesh/clients/go/gen/admin/v1;adminv1b\x06proto3"
+	"\vStreamCalls\x12&.venuemesh.admin.v1.StreamCallsRequest\x1a'.venuemesh.admin.v1.StreamCallsResponse\"\b\xca\xf3\x18\x01\x05\x90\x02\x010\x01\x12h\n" +
+	"\n" +
+	"StreamLogs\x12%.venuemesh.admin.v1.StreamLogsRequest\x1a&.venuemesh.admin.v1.StreamLogsResponse\"\t\xca\xf3\x18\x02\x02\x05\x90\x02\x010\x01B@Z>github.com/venuemesh/venuemesh/clients/go/gen/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_venuemesh_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -1421,7 +1682,7 @@ func file_venuemesh_admin_v1_admin_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_admin_v1_admin_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_venuemesh_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_venuemesh_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_venuemesh_admin_v1_admin_proto_goTypes = []any{
 	(SubscriptionState)(0),              // 0: venuemesh.admin.v1.SubscriptionState
 	(*GetStatusRequest)(nil),            // 1: venuemesh.admin.v1.GetStatusRequest
@@ -1447,48 +1708,56 @@ var file_venuemesh_admin_v1_admin_proto_goTypes = []any{
 	(*StreamCallsRequest)(nil),          // 21: venuemesh.admin.v1.StreamCallsRequest
 	(*StreamCallsResponse)(nil),         // 22: venuemesh.admin.v1.StreamCallsResponse
 	(*MadeCall)(nil),                    // 23: venuemesh.admin.v1.MadeCall
-	nil,                                 // 24: venuemesh.admin.v1.GetStatusResponse.CountersEntry
-	(*v1.ServiceInstance)(nil),          // 25: venuemesh.registry.v1.ServiceInstance
-	(*v1.ServiceStatus)(nil),            // 26: venuemesh.registry.v1.ServiceStatus
-	(v11.Channel)(0),                    // 27: venuemesh.common.v1.Channel
-	(*v12.CallMade)(nil),                // 28: venuemesh.events.v1.CallMade
+	(*StreamLogsRequest)(nil),           // 24: venuemesh.admin.v1.StreamLogsRequest
+	(*StreamLogsResponse)(nil),          // 25: venuemesh.admin.v1.StreamLogsResponse
+	(*LogRecord)(nil),                   // 26: venuemesh.admin.v1.LogRecord
+	nil,                                 // 27: venuemesh.admin.v1.GetStatusResponse.CountersEntry
+	nil,                                 // 28: venuemesh.admin.v1.LogRecord.FieldsEntry
+	(*v1.ServiceInstance)(nil),          // 29: venuemesh.registry.v1.ServiceInstance
+	(*v1.ServiceStatus)(nil),            // 30: venuemesh.registry.v1.ServiceStatus
+	(v11.Channel)(0),                    // 31: venuemesh.common.v1.Channel
+	(*v12.CallMade)(nil),                // 32: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_admin_v1_admin_proto_depIdxs = []int32{
-	25, // 0: venuemesh.admin.v1.GetStatusResponse.instance:type_name -> venuemesh.registry.v1.ServiceInstance
-	26, // 1: venuemesh.admin.v1.GetStatusResponse.status:type_name -> venuemesh.registry.v1.ServiceStatus
-	24, // 2: venuemesh.admin.v1.GetStatusResponse.counters:type_name -> venuemesh.admin.v1.GetStatusResponse.CountersEntry
+	29, // 0: venuemesh.admin.v1.GetStatusResponse.instance:type_name -> venuemesh.registry.v1.ServiceInstance
+	30, // 1: venuemesh.admin.v1.GetStatusResponse.status:type_name -> venuemesh.registry.v1.ServiceStatus
+	27, // 2: venuemesh.admin.v1.GetStatusResponse.counters:type_name -> venuemesh.admin.v1.GetStatusResponse.CountersEntry
 	3,  // 3: venuemesh.admin.v1.GetStatusResponse.conformance:type_name -> venuemesh.admin.v1.ConformanceScore
 	2,  // 4: venuemesh.admin.v1.StreamStatusResponse.status:type_name -> venuemesh.admin.v1.GetStatusResponse
-	27, // 5: venuemesh.admin.v1.Subscription.channel:type_name -> venuemesh.common.v1.Channel
+	31, // 5: venuemesh.admin.v1.Subscription.channel:type_name -> venuemesh.common.v1.Channel
 	0,  // 6: venuemesh.admin.v1.Subscription.state:type_name -> venuemesh.admin.v1.SubscriptionState
 	6,  // 7: venuemesh.admin.v1.ListSubscriptionsResponse.subscriptions:type_name -> venuemesh.admin.v1.Subscription
 	23, // 8: venuemesh.admin.v1.StreamCallsResponse.calls:type_name -> venuemesh.admin.v1.MadeCall
-	28, // 9: venuemesh.admin.v1.MadeCall.call:type_name -> venuemesh.events.v1.CallMade
-	1,  // 10: venuemesh.admin.v1.Admin.GetStatus:input_type -> venuemesh.admin.v1.GetStatusRequest
-	4,  // 11: venuemesh.admin.v1.Admin.StreamStatus:input_type -> venuemesh.admin.v1.StreamStatusRequest
-	7,  // 12: venuemesh.admin.v1.Admin.ListSubscriptions:input_type -> venuemesh.admin.v1.ListSubscriptionsRequest
-	9,  // 13: venuemesh.admin.v1.Admin.UpdateSubscriptions:input_type -> venuemesh.admin.v1.UpdateSubscriptionsRequest
-	11, // 14: venuemesh.admin.v1.Admin.Reconnect:input_type -> venuemesh.admin.v1.ReconnectRequest
-	13, // 15: venuemesh.admin.v1.Admin.Pause:input_type -> venuemesh.admin.v1.PauseRequest
-	15, // 16: venuemesh.admin.v1.Admin.Resume:input_type -> venuemesh.admin.v1.ResumeRequest
-	17, // 17: venuemesh.admin.v1.Admin.Drain:input_type -> venuemesh.admin.v1.DrainRequest
-	19, // 18: venuemesh.admin.v1.Admin.SetLogLevel:input_type -> venuemesh.admin.v1.SetLogLevelRequest
-	21, // 19: venuemesh.admin.v1.Admin.StreamCalls:input_type -> venuemesh.admin.v1.StreamCallsRequest
-	2,  // 20: venuemesh.admin.v1.Admin.GetStatus:output_type -> venuemesh.admin.v1.GetStatusResponse
-	5,  // 21: venuemesh.admin.v1.Admin.StreamStatus:output_type -> venuemesh.admin.v1.StreamStatusResponse
-	8,  // 22: venuemesh.admin.v1.Admin.ListSubscriptions:output_type -> venuemesh.admin.v1.ListSubscriptionsResponse
-	10, // 23: venuemesh.admin.v1.Admin.UpdateSubscriptions:output_type -> venuemesh.admin.v1.UpdateSubscriptionsResponse
-	12, // 24: venuemesh.admin.v1.Admin.Reconnect:output_type -> venuemesh.admin.v1.ReconnectResponse
-	14, // 25: venuemesh.admin.v1.Admin.Pause:output_type -> venuemesh.admin.v1.PauseResponse
-	16, // 26: venuemesh.admin.v1.Admin.Resume:output_type -> venuemesh.admin.v1.ResumeResponse
-	18, // 27: venuemesh.admin.v1.Admin.Drain:output_type -> venuemesh.admin.v1.DrainResponse
-	20, // 28: venuemesh.admin.v1.Admin.SetLogLevel:output_type -> venuemesh.admin.v1.SetLogLevelResponse
-	22, // 29: venuemesh.admin.v1.Admin.StreamCalls:output_type -> venuemesh.admin.v1.StreamCallsResponse
-	20, // [20:30] is the sub-list for method output_type
-	10, // [10:20] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	32, // 9: venuemesh.admin.v1.MadeCall.call:type_name -> venuemesh.events.v1.CallMade
+	26, // 10: venuemesh.admin.v1.StreamLogsResponse.records:type_name -> venuemesh.admin.v1.LogRecord
+	28, // 11: venuemesh.admin.v1.LogRecord.fields:type_name -> venuemesh.admin.v1.LogRecord.FieldsEntry
+	1,  // 12: venuemesh.admin.v1.Admin.GetStatus:input_type -> venuemesh.admin.v1.GetStatusRequest
+	4,  // 13: venuemesh.admin.v1.Admin.StreamStatus:input_type -> venuemesh.admin.v1.StreamStatusRequest
+	7,  // 14: venuemesh.admin.v1.Admin.ListSubscriptions:input_type -> venuemesh.admin.v1.ListSubscriptionsRequest
+	9,  // 15: venuemesh.admin.v1.Admin.UpdateSubscriptions:input_type -> venuemesh.admin.v1.UpdateSubscriptionsRequest
+	11, // 16: venuemesh.admin.v1.Admin.Reconnect:input_type -> venuemesh.admin.v1.ReconnectRequest
+	13, // 17: venuemesh.admin.v1.Admin.Pause:input_type -> venuemesh.admin.v1.PauseRequest
+	15, // 18: venuemesh.admin.v1.Admin.Resume:input_type -> venuemesh.admin.v1.ResumeRequest
+	17, // 19: venuemesh.admin.v1.Admin.Drain:input_type -> venuemesh.admin.v1.DrainRequest
+	19, // 20: venuemesh.admin.v1.Admin.SetLogLevel:input_type -> venuemesh.admin.v1.SetLogLevelRequest
+	21, // 21: venuemesh.admin.v1.Admin.StreamCalls:input_type -> venuemesh.admin.v1.StreamCallsRequest
+	24, // 22: venuemesh.admin.v1.Admin.StreamLogs:input_type -> venuemesh.admin.v1.StreamLogsRequest
+	2,  // 23: venuemesh.admin.v1.Admin.GetStatus:output_type -> venuemesh.admin.v1.GetStatusResponse
+	5,  // 24: venuemesh.admin.v1.Admin.StreamStatus:output_type -> venuemesh.admin.v1.StreamStatusResponse
+	8,  // 25: venuemesh.admin.v1.Admin.ListSubscriptions:output_type -> venuemesh.admin.v1.ListSubscriptionsResponse
+	10, // 26: venuemesh.admin.v1.Admin.UpdateSubscriptions:output_type -> venuemesh.admin.v1.UpdateSubscriptionsResponse
+	12, // 27: venuemesh.admin.v1.Admin.Reconnect:output_type -> venuemesh.admin.v1.ReconnectResponse
+	14, // 28: venuemesh.admin.v1.Admin.Pause:output_type -> venuemesh.admin.v1.PauseResponse
+	16, // 29: venuemesh.admin.v1.Admin.Resume:output_type -> venuemesh.admin.v1.ResumeResponse
+	18, // 30: venuemesh.admin.v1.Admin.Drain:output_type -> venuemesh.admin.v1.DrainResponse
+	20, // 31: venuemesh.admin.v1.Admin.SetLogLevel:output_type -> venuemesh.admin.v1.SetLogLevelResponse
+	22, // 32: venuemesh.admin.v1.Admin.StreamCalls:output_type -> venuemesh.admin.v1.StreamCallsResponse
+	25, // 33: venuemesh.admin.v1.Admin.StreamLogs:output_type -> venuemesh.admin.v1.StreamLogsResponse
+	23, // [23:34] is the sub-list for method output_type
+	12, // [12:23] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_admin_v1_admin_proto_init() }
@@ -1502,7 +1771,7 @@ func file_venuemesh_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_admin_v1_admin_proto_rawDesc), len(file_venuemesh_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   24,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,7 @@ const (
 	Admin_Drain_FullMethodName               = "/venuemesh.admin.v1.Admin/Drain"
 	Admin_SetLogLevel_FullMethodName         = "/venuemesh.admin.v1.Admin/SetLogLevel"
 	Admin_StreamCalls_FullMethodName         = "/venuemesh.admin.v1.Admin/StreamCalls"
+	Admin_StreamLogs_FullMethodName          = "/venuemesh.admin.v1.Admin/StreamLogs"
 )
 
 // AdminClient is the client API for Admin service.
@@ -61,6 +62,10 @@ type AdminClient interface {
 	// Streams the calls that have changed something in the process, for the log of all events: only
 	// the audit process may call it. A process keeps the newest 10,000 in memory.
 	StreamCalls(ctx context.Context, in *StreamCallsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamCallsResponse], error)
+	// Streams what the process logs: first the records that it keeps in memory, the newest 1,000,
+	// then each as it is written, at most 1,000 per second. Of processes, only push may call it, for
+	// the channel "logs" of the websocket.
+	StreamLogs(ctx context.Context, in *StreamLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamLogsResponse], error)
 }
 
 type adminClient struct {
@@ -189,6 +194,25 @@ func (c *adminClient) StreamCalls(ctx context.Context, in *StreamCallsRequest, o
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Admin_StreamCallsClient = grpc.ServerStreamingClient[StreamCallsResponse]
 
+func (c *adminClient) StreamLogs(ctx context.Context, in *StreamLogsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[StreamLogsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Admin_ServiceDesc.Streams[2], Admin_StreamLogs_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamLogsRequest, StreamLogsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_StreamLogsClient = grpc.ServerStreamingClient[StreamLogsResponse]
+
 // AdminServer is the server API for Admin service.
 // All implementations must embed UnimplementedAdminServer
 // for forward compatibility.
@@ -219,6 +243,10 @@ type AdminServer interface {
 	// Streams the calls that have changed something in the process, for the log of all events: only
 	// the audit process may call it. A process keeps the newest 10,000 in memory.
 	StreamCalls(*StreamCallsRequest, grpc.ServerStreamingServer[StreamCallsResponse]) error
+	// Streams what the process logs: first the records that it keeps in memory, the newest 1,000,
+	// then each as it is written, at most 1,000 per second. Of processes, only push may call it, for
+	// the channel "logs" of the websocket.
+	StreamLogs(*StreamLogsRequest, grpc.ServerStreamingServer[StreamLogsResponse]) error
 	mustEmbedUnimplementedAdminServer()
 }
 
@@ -258,6 +286,9 @@ func (UnimplementedAdminServer) SetLogLevel(context.Context, *SetLogLevelRequest
 }
 func (UnimplementedAdminServer) StreamCalls(*StreamCallsRequest, grpc.ServerStreamingServer[StreamCallsResponse]) error {
 	return status.Error(codes.Unimplemented, "method StreamCalls not implemented")
+}
+func (UnimplementedAdminServer) StreamLogs(*StreamLogsRequest, grpc.ServerStreamingServer[StreamLogsResponse]) error {
+	return status.Error(codes.Unimplemented, "method StreamLogs not implemented")
 }
 func (UnimplementedAdminServer) mustEmbedUnimplementedAdminServer() {}
 func (UnimplementedAdminServer) testEmbeddedByValue()               {}
@@ -446,6 +477,17 @@ func _Admin_StreamCalls_Handler(srv interface{}, stream grpc.ServerStream) error
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Admin_StreamCallsServer = grpc.ServerStreamingServer[StreamCallsResponse]
 
+func _Admin_StreamLogs_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StreamLogsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AdminServer).StreamLogs(m, &grpc.GenericServerStream[StreamLogsRequest, StreamLogsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Admin_StreamLogsServer = grpc.ServerStreamingServer[StreamLogsResponse]
+
 // Admin_ServiceDesc is the grpc.ServiceDesc for Admin service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -495,6 +537,11 @@ var Admin_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "StreamCalls",
 			Handler:       _Admin_StreamCalls_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "StreamLogs",
+			Handler:       _Admin_StreamLogs_Handler,
 			ServerStreams: true,
 		},
 	},
