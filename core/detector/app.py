@@ -13,6 +13,7 @@ from core.detector.peer_detectors import PeerDetectors
 from core.detector.positions import keep_positions
 from core.detector.service import DetectorServicer
 from core.detector.settings import FOLDER, DetectorSettings
+from core.detector.shared_inputs import SharedInputs
 from core.detector.strategy_manager import StrategyManager
 from core.detector.strategy_runner import SIGNALS
 from core.detector.workers.pool import WorkerPool
@@ -69,7 +70,7 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     entries_max = events.redis_entries_max
     relay = EventRelay(database, redis, (SIGNALS,), entries_max, degraded_reasons, clock)
     bars = BarClients(runtime.channels(BARS, HISTORY))
-    inputs = InputClients(runtime.channels(HISTORY))
+    inputs = SharedInputs(InputClients(runtime.channels(HISTORY)), clock)
     member = member_name(SERVICE, mesh.advertise_host or mesh.host, settings.port)
     leases = SharedLeases(database, SERVICE, member, SHARES, settings.lease_seconds)
     shares = InstanceShares(leases, runtime.meter, degraded_reasons, clock)

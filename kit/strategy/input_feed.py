@@ -1,5 +1,6 @@
 """The market data of a strategy besides its bars, at the end of each bar."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
@@ -18,11 +19,16 @@ from kit.features.market_inputs import (
 )
 
 WAIT_SECONDS = 2.0
+DELAY_DECAY = 0.8
 """How long the record of a series may be behind the end of a bar. A series of which it is not known
 by then that nothing is missing counts as it is recorded."""
+LATE_SECONDS = 2 * WAIT_SECONDS
+"""So long after its end no bar waits any more. Otherwise, a series that has a row every ten seconds
+would delay bars of one second by two seconds each."""
 LOOK_SECONDS_MAX = 0.1
-AHEAD_NS = 2 * NANOSECONDS_PER_SECOND
-"""How far after the end of a bar rows are read: one of them shows that none before is missing."""
+AHEAD_NS = 20 * NANOSECONDS_PER_SECOND
+"""How far after the end of a bar rows are read: one of them shows that none before is missing, and
+the next bars need no read if they are late."""
 
 
 class InputSource(Protocol):
@@ -68,15 +74,14 @@ class InputFeed:
         inputs: InputTarget,
         interval: BarInterval,
         clock: Clock,
-        ahead_ns: int = AHEAD_NS,
     ) -> None:
-        """``ahead_ns``: how far after the end of a bar rows are read."""
         self._source = source
         self._inputs = inputs
         self._interval = interval
         self._clock = clock
-        self._ahead_ns = ahead_ns
         self._read_to_ns: dict[InputSeries, int] = {}
+        self._delay_seconds = 0.0
+        """How far the record is behind the ends of bars. Earlier reads would find too little."""
 
     def resume(self, end_ns: int) -> None:
         """Go on after the bar that ended at this time, whose inputs were restored."""
@@ -85,17 +90,34 @@ class InputFeed:
     async def fill(self, bar: bars_pb2.Bar | FeatureBar, *, waits: bool) -> None:
         """Read what had arrived by the end of the next bar. ``waits``: until nothing can be
         missing. Raises what the source raises."""
-        end_ns = bar.close_time_ns
-        missing = [series for series in self._inputs.series if not await self._read(series, end_ns)]
+        end_ns, asked_ns = bar.close_time_ns, self._clock.monotonic_ns()
+        if waits and self._inputs.series:
+            early_seconds = self._delay_seconds - self._seconds_after(end_ns)
+            await self._clock.sleep(max(0.0, min(early_seconds, WAIT_SECONDS)))
+        missing = await self._missing(self._inputs.series, end_ns)
         if not missing:
+            self._delay_seconds *= DELAY_DECAY
             return
-        asked_ns = self._clock.time_ns()
         for delay_seconds in backoff.delays(most_seconds=LOOK_SECONDS_MAX):
-            waited_ns = self._clock.time_ns() - asked_ns
-            if not missing or not waits or waited_ns > WAIT_SECONDS * NANOSECONDS_PER_SECOND:
+            waited_ns = self._clock.monotonic_ns() - asked_ns
+            may_wait = (
+                waits
+                and waited_ns < WAIT_SECONDS * NANOSECONDS_PER_SECOND
+                and self._seconds_after(end_ns) < LATE_SECONDS
+            )
+            if not missing or not may_wait:
                 break
             await self._clock.sleep(delay_seconds)
-            missing = [series for series in missing if not await self._read(series, end_ns)]
+            missing = await self._missing(missing, end_ns)
+        self._delay_seconds = min(self._seconds_after(end_ns), WAIT_SECONDS)
+
+    def _seconds_after(self, end_ns: int) -> float:
+        return (self._clock.time_ns() - end_ns) / NANOSECONDS_PER_SECOND
+
+    async def _missing(self, wanted: Sequence[InputSeries], end_ns: int) -> list[InputSeries]:
+        """Read series on. Returns those of which something before this time may be missing."""
+        found = await asyncio.gather(*(self._read(one, end_ns) for one in wanted))
+        return [one for one, is_whole in zip(wanted, found, strict=True) if not is_whole]
 
     async def _read(self, series: InputSeries, end_ns: int) -> bool:
         """Read a series on. Returns whether nothing before this time can be missing any more."""
@@ -106,10 +128,11 @@ class InputFeed:
             return book is not None
         age_ns = max(AGE_NS_MAX, BARS_AGE_MAX * self._interval.length_ns)
         read_to_ns = self._read_to_ns.get(series, max(0, end_ns - age_ns))
-        if read_to_ns <= end_ns + self._ahead_ns:
-            rows = self._source.rows(series, self._interval, read_to_ns, end_ns + self._ahead_ns)
+        whole_ns = end_ns if series.kind is InputKind.BARS else end_ns + 1
+        if read_to_ns < whole_ns:
+            rows = self._source.rows(series, self._interval, read_to_ns, end_ns + AHEAD_NS)
             async for row in rows:
                 self._inputs.add(series, row, end_ns)
                 read_to_ns = row.time_ns
         self._read_to_ns[series] = read_to_ns
-        return read_to_ns >= end_ns if series.kind is InputKind.BARS else read_to_ns > end_ns
+        return read_to_ns >= whole_ns

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from core.detector.shared_inputs import SharedInputs
 from core.detector.tests.rig import rig_for
 from kit.events.event_log import encoded
 from kit.features.market import Market, mark_price, own
@@ -28,8 +29,10 @@ class MadeInputs:
     def __init__(self, rows):
         self.rows_of = rows
         self.is_there = True
+        self.reads = 0
 
     async def rows(self, series, interval, after_ns, until_ns):
+        self.reads += 1
         if self.is_there:
             for row in self.rows_of[series.kind]:
                 if after_ns < row.time_ns <= until_ns:
@@ -102,7 +105,30 @@ async def test_restarts_change_no_signal_that_rests_on_market_data(rig):
     assert len(live) > 20
 
 
+async def test_many_strategies_read_the_rows_of_late_bars_together(rig):
+    count, strategies = 60, 8
+    rows = made(7, count + 5)
+    inputs = MadeInputs(rows)
+    object.__setattr__(rig.context, "inputs", SharedInputs(inputs, rig.context.clock))
+    names = [f"s{number}" for number in range(strategies)]
+    of = [strategy(name=name, rules=RULES, threshold=0.05) for name in names]
+    runners = [rig.runner(one) for one in of]
+    async with rig.running(*runners):
+        for number in range(count):
+            rig.bars.add(bar(number))
+        await until(lambda: all(runner.bar == bar(count - 1) for runner in runners))
+    live = await rig.signals()
+    for name, one in zip(names, of, strict=True):
+        found = [encoded(event) for event in live if event.instance == name]
+        assert found == expected(instance(one), rows, map(bar, range(count)))
+    # One read for each series and bar would be 1,440.
+    assert inputs.reads < 300
+
+
 async def test_rows_that_come_late_are_waited_for(rig, monkeypatch):
+    # The bar is old.
+    monkeypatch.setattr("kit.strategy.input_feed.WAIT_SECONDS", 600.0)
+    monkeypatch.setattr("kit.strategy.input_feed.LATE_SECONDS", float("inf"))
     rows, of = made(7, 5), strategy(rules=RULES, threshold=0.05)
     inputs = MadeInputs(rows)
     inputs.is_there = False
@@ -110,6 +136,8 @@ async def test_rows_that_come_late_are_waited_for(rig, monkeypatch):
     runner = rig.runner(of)
     async with rig.running(runner):
         rig.bars.add(bar(2))
+        # It looks again, as no series is known.
+        await until(lambda: inputs.reads > 2 * len(RULES))
         assert runner.bar is None
         inputs.is_there = True
         await until(lambda: runner.bar == bar(2))

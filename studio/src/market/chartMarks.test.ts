@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 
 import { BarSchema } from "../gen/venuemesh/bars/v1/bars_pb";
 import { Side } from "../gen/venuemesh/common/v1/types_pb";
+import { PositionAction } from "../gen/venuemesh/events/v1/signals_pb";
 import { FillSchema } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { chartMarks, markText } from "./chartMarks";
 
@@ -12,6 +13,10 @@ function fill(time: number, side: Side) {
   return create(FillSchema, { venueTimeNs: BigInt(time), side });
 }
 
+function signal(sequence: bigint, side: Side, action: PositionAction) {
+  return { sequence, timeNs: 300n, side, action };
+}
+
 test("fills are marked at their bar, one mark for each side", () => {
   const fills = [
     ...[fill(250, Side.SELL), fill(200, Side.BUY), fill(299, Side.BUY)],
@@ -19,9 +24,9 @@ test("fills are marked at their bar, one mark for each side", () => {
   ];
   const marks = chartMarks(bars, fills, []);
   expect(marks).toEqual([
-    { kind: "fill", index: 1, isBuy: false, count: 1 },
-    { kind: "fill", index: 1, isBuy: true, count: 2 },
-    { kind: "fill", index: 2, isBuy: true, count: 1 },
+    { kind: "fill", index: 1, isBuy: false, action: "", count: 1 },
+    { kind: "fill", index: 1, isBuy: true, action: "", count: 2 },
+    { kind: "fill", index: 2, isBuy: true, action: "", count: 1 },
   ]);
   expect(marks.map(markText)).toEqual(["", "2", ""]);
   expect(chartMarks([], fills, [])).toEqual([]);
@@ -29,12 +34,16 @@ test("fills are marked at their bar, one mark for each side", () => {
 
 test("a signal is marked at the bar that it was raised on, beside its fills", () => {
   const signals = [
-    { sequence: 1n, timeNs: 200n, side: Side.BUY },
-    { sequence: 2n, timeNs: 300n, side: Side.SELL },
+    { ...signal(1n, Side.BUY, PositionAction.OPEN), timeNs: 200n },
+    ...[2n, 3n].map((sequence) => signal(sequence, Side.SELL, PositionAction.FLIP)),
+    signal(4n, Side.SELL, PositionAction.REDUCE),
   ];
-  expect(chartMarks(bars, [fill(200, Side.SELL)], signals)).toEqual([
-    { kind: "signal", index: 0, isBuy: true, count: 1 },
-    { kind: "fill", index: 1, isBuy: false, count: 1 },
-    { kind: "signal", index: 1, isBuy: false, count: 1 },
+  const marks = chartMarks(bars, [fill(200, Side.SELL)], signals);
+  expect(marks).toEqual([
+    { kind: "signal", index: 0, isBuy: true, action: "", count: 1 },
+    { kind: "fill", index: 1, isBuy: false, action: "", count: 1 },
+    { kind: "signal", index: 1, isBuy: false, action: "flip", count: 2 },
+    { kind: "signal", index: 1, isBuy: false, action: "reduce", count: 1 },
   ]);
+  expect(marks.map(markText)).toEqual(["", "", "flip 2", "reduce"]);
 });

@@ -137,5 +137,5 @@ function LineLegend({ lines, decimals }: LineLegendProps) {
 }
 
 function markOf({ sequence, timeNs, signal }: SignalRow): Signal {
-  return { sequence, timeNs, side: signal.side };
+  return { sequence, timeNs, side: signal.side, action: signal.action };
 }

@@ -84,14 +84,15 @@ class Chain:
         self.store, self.redis = store, RedisStreams(self.random("redis"))
         self.faults = DatabaseFaults(self.random("database"), clock, self.history)
         store.begin(clock, self.faults, partial(self.history.broke, Promise.NO_ERROR))
-        self.market = Market(self.random("market"), clock)
+        kind = self.random("strategy rules")
+        self.market = Market(self.random("market"), clock, kind)
         self._venue_faults = VenueFaults.drawn(self.random("faults"))
         self.venue = FlattenedVenue(
             self.random("venue"), clock, self.market, self._venue_faults, self.history
         )
         self._trails = seed % 10 in TRAILING
         self.venue.amends_stops = self.random("amendments").random() < 0.7
-        self.strategy = markets.drawn_strategy(self.chance, trails=self._trails)
+        self.strategy = markets.drawn_strategy(self.chance, kind, trails=self._trails)
         self.bars = MadeBars()
         self.database = SimulatedDatabase(store)
         self.record = Record(self.database)

@@ -15,7 +15,7 @@ from kit.strategy.tests.market import bar, strategy
 
 KEY = ("binance", "BTCUSDT")
 START = Decimal(60_000)
-NOTHING, BUYS, SELLS, CLOSES = range(4)
+NOTHING, BUYS, SELLS, CLOSES, HALVES = range(5)
 """What a bar wants, as its number of trades."""
 TERMS = {
     "venue": "binance",
@@ -51,11 +51,19 @@ def closes(seen):
     return seen.trade_count == CLOSES
 
 
-def drawn_strategy(chance, *, trails):
-    """The strategy of a run. ``trails``: whether its stops do."""
+def halves(seen):
+    """The partial exit of the strategy."""
+    return seen.trade_count == HALVES
+
+
+def drawn_strategy(chance, kind, *, trails):
+    """The strategy of a run. ``kind``: draws whether it reduces and flips positions.
+    ``trails``: whether its stops do."""
+    half = Exit(name="half", condition=halves, fraction="0.5")
     return strategy(
         rules=(Rule(name="wanted", condition=opens),),
-        exits=(Exit(name="over", condition=closes, closes="both"),),
+        exits=(Exit(name="over", condition=closes, closes="both"), half),
+        flips=kind.random() < 0.3,
         position=PositionSize(
             notional="500",
             stop_distance=close * 0.006,
@@ -70,7 +78,8 @@ def drawn_strategy(chance, *, trails):
 class Market:
     """Prices, Instruments and Accounts of the advisor too."""
 
-    def __init__(self, chance, clock):
+    def __init__(self, chance, clock, kind):
+        """``kind``: draws whether bars want positions to be reduced."""
         self._chance, self._clock = chance, clock
         self.instrument = chance.choice((SPOT, PERPETUAL))
         self.key = KEY
@@ -78,7 +87,8 @@ class Market:
         self.sides = (types_pb2.SIDE_BUY,) if is_spot else (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL)
         opens = (BUYS,) if is_spot else (BUYS, SELLS)
         closes = (CLOSES,) * chance.choice((0, 0, 1, 2))
-        self.bars_want = (NOTHING, NOTHING, *closes, *opens * 3)
+        halves = (HALVES,) * (3 if kind.random() < 0.3 else 0)
+        self.bars_want = (NOTHING, NOTHING, *closes, *opens * 3, *halves)
         """What is drawn for each bar."""
         self.price = START
         self._step = chance.choice((1, 1, 4))

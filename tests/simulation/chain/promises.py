@@ -65,6 +65,10 @@ class PromiseChecks:
         await self._check_published()
         counts = self._chain.history.counts
         counts["signals"] += len(self._signals)
+        for event in self._signals:
+            if event.instance == self._chain.strategy.name:
+                action = signals_pb2.PositionAction.Name(event.signal_raised.action)
+                counts[action.removeprefix("POSITION_ACTION_").lower()] += 1
         counts["entries"] += len(self._venue.entries())
 
     def _check_decisions(self):

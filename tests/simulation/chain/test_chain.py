@@ -24,7 +24,7 @@ def test_sample_of_seeds_keeps_all_promises(postgres_url):
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{SEEDS} seeds, 0 failed" in done.stdout
     # Enough happens in a run.
-    for kind, least in (("entries", 0.5), ("crash", 1), ("fill", 1)):
+    for kind, least in (("entries", 0.5), ("crash", 1), ("fill", 1), ("flip", 0.1)):
         (count,) = re.findall(f"{kind}: ([0-9]+)", done.stdout)
         assert int(count) > least * SEEDS, done.stdout
 
