@@ -2,6 +2,8 @@
 
 from venuemesh.advisor.v1 import advisor_pb2
 
+from core.advisor.calibration_handler import CalibrationHandler
+from core.advisor.calibration_store import StoredMaps
 from core.advisor.fact_collector import FactCollector
 from core.advisor.ledger_accounts import LEDGER, LedgerAccounts
 from core.advisor.metrics import AdvisorMetrics
@@ -37,6 +39,8 @@ GATHER_SECONDS = 0.05
 """Bars end together: what strategies raise on them is asked about together."""
 OUTCOMES = "advisor_outcomes"
 """The consumer that notes whose outcomes are looked for."""
+CALIBRATION = "advisor_calibration"
+"""The consumer that learns from outcomes."""
 
 
 def main() -> int:
@@ -70,7 +74,8 @@ async def run(
     accounts = LedgerAccounts(runtime.channels(LEDGER), interval_s, clock)
     collect = FactCollector(prices, instruments, accounts, clock).collect
     metrics = AdvisorMetrics(runtime.meter)
-    handler = SignalHandler(collect, rules, metrics, relay.wake, clock)
+    maps = StoredMaps(database)
+    handler = SignalHandler(collect, maps.load, rules, metrics, relay.wake, clock)
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = _decisions(SERVICE, handler)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
@@ -86,8 +91,13 @@ async def run(
     observer = OutcomeObserver(database, bars, times, relay.wake, clock)
     entries = Consumption(OUTCOMES, (DECISIONS,), observer.handle, observer.committed)
     entry_consumer = EventConsumer(entries, database, reader, degraded_reasons, clock)
+    learner = CalibrationHandler(database, relay.wake, clock)
+    outcomes = Consumption(
+        CALIBRATION, (DECISIONS,), learner.handle, learner.committed, prepare=learner.prepare
+    )
+    outcome_consumer = EventConsumer(outcomes, database, asking_reader, degraded_reasons, clock)
 
-    runtime.serve(advisor_pb2.DESCRIPTOR, "Advisor", AdvisorServicer(collect, rules))
+    runtime.serve(advisor_pb2.DESCRIPTOR, "Advisor", AdvisorServicer(collect, maps.load, rules))
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.run_task("instruments", instruments.run)
     # The ledger has its rights when this process has.
@@ -98,6 +108,7 @@ async def run(
     runtime.run_task("synthesis", after_migration(asking_consumer.run))
     runtime.run_task("entries", after_migration(entry_consumer.run))
     runtime.run_task("outcomes", after_migration(observer.run))
+    runtime.run_task("calibration", after_migration(outcome_consumer.run))
     for finish in (database.close, redis.close, *(model.close for model in models)):
         runtime.at_end(finish)
     await runtime.run()

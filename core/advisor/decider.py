@@ -5,19 +5,19 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeAlias
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2
+from venuemesh.events.v1 import calibrations_pb2, checks_pb2, decisions_pb2, event_pb2
 
 from core.advisor import facts as fact_ids
 from core.advisor.decision_case import FLIP, Assessment, DecisionCase, StageOutput
 from core.advisor.facts import DecisionFacts
 from core.advisor.settings import DecisionRules
 from core.advisor.stages import (
+    calibration,
     context,
     conviction,
     intent,
     quality,
     rules,
-    skipped,
     synthesis,
     validation,
 )
@@ -44,7 +44,7 @@ STAGES: tuple[tuple[Stage, RunStage], ...] = (
     (decisions_pb2.DECISION_STAGE_QUALITY, quality.run),
     (decisions_pb2.DECISION_STAGE_SCORE, rules.run),
     (decisions_pb2.DECISION_STAGE_CONVICTION, conviction.run),
-    (decisions_pb2.DECISION_STAGE_CALIBRATION, skipped.calibration),
+    (decisions_pb2.DECISION_STAGE_CALIBRATION, calibration.run),
     (decisions_pb2.DECISION_STAGE_SYNTHESIS, synthesis.run),
     (decisions_pb2.DECISION_STAGE_VALIDATION, validation.run),
     (decisions_pb2.DECISION_STAGE_INTENT, intent.run),
@@ -63,15 +63,18 @@ def decide(case: DecisionCase, measured: MeasureStage = unmeasured) -> decisions
     for stage, run in STAGES:
         with measured(stage):
             output = run(case, found)
+        found = output.assessment
         decision.stages.add(stage=stage, checks=output.checks, skipped_reason=output.skipped_reason)
         blocked = [one for one in output.checks if one.result == checks_pb2.CHECK_RESULT_BLOCKED]
         if blocked and case.action != FLIP:
             decision.outcome = _outcome(case, blocked)
-            return decision
+            break
         if blocked:
             case = case.closing([one.name for one in blocked])
-        found = output.assessment
-    decision.outcome = decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
+    else:
+        decision.outcome = decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
+    if found.calibration is not None:
+        decision.calibration.CopyFrom(found.calibration)
     if found.intent is not None:
         decision.intent.CopyFrom(found.intent)
     return decision
@@ -96,9 +99,11 @@ def decision_event(
     rules: DecisionRules,
     measured: MeasureStage = unmeasured,
     made: decisions_pb2.Synthesis | None = None,
+    calibration_map: calibrations_pb2.CalibrationMap | None = None,
 ) -> event_pb2.Event:
     """The event of the decision on a signal."""
-    return case_event(signal, DecisionCase.of(signal.signal_raised, facts, rules, made), measured)
+    case = DecisionCase.of(signal.signal_raised, facts, rules, made, calibration_map)
+    return case_event(signal, case, measured)
 
 
 def case_event(
@@ -123,6 +128,20 @@ def case_event(
         if cursor is not None:
             event.inputs.add(venue=raised.venue, channel=channel, cursor=cursor.message())
     return event
+
+
+def repeated_event(
+    signal: event_pb2.Event, stored: event_pb2.Event, rules: DecisionRules
+) -> event_pb2.Event:
+    """The event of a stored decision, made again from what it has recorded."""
+    made = stored.decision_made
+    return decision_event(
+        signal,
+        DecisionFacts(made.facts),
+        rules,
+        made=made.synthesis if made.HasField("synthesis") else None,
+        calibration_map=made.calibration.map if made.HasField("calibration") else None,
+    )
 
 
 def _outcome(

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.events.v1 import checks_pb2, decisions_pb2, signals_pb2
+from venuemesh.events.v1 import calibrations_pb2, checks_pb2, decisions_pb2, signals_pb2
 
 from core.advisor import facts as fact_ids
 from core.advisor.amounts import positive, shown
@@ -41,6 +41,8 @@ class DecisionCase:
     """The checks that reduce the action."""
     synthesis: decisions_pb2.Synthesis | None = None
     """What a language model has said. None: none is configured, or it is not needed."""
+    calibration_map: calibrations_pb2.CalibrationMap | None = None
+    """The map of stage 5. None: it is not known."""
 
     @classmethod
     def of(
@@ -49,8 +51,16 @@ class DecisionCase:
         facts: DecisionFacts,
         rules: DecisionRules,
         synthesis: decisions_pb2.Synthesis | None = None,
+        calibration_map: calibrations_pb2.CalibrationMap | None = None,
     ) -> "DecisionCase":
-        return cls(signal, facts, rules, signal.action, synthesis=synthesis)
+        return cls(
+            signal,
+            facts,
+            rules,
+            signal.action,
+            synthesis=synthesis,
+            calibration_map=calibration_map,
+        )
 
     def closing(self, blocked_by: Sequence[str]) -> "DecisionCase":
         """The same case with the action CLOSE."""
@@ -149,6 +159,8 @@ class Assessment:
     rules: tuple[RuleFinding, ...] = ()
     rules_score: float = 0.0
     conviction: float = 0.0
+    """From stage 5 on, the probability of a win."""
+    calibration: calibrations_pb2.CalibrationApplied | None = None
     size_fraction: Decimal = ONE
     """Of the size by the rules, from 0 to 1."""
     advice: str = ""

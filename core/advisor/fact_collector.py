@@ -78,6 +78,8 @@ class FactCollector:
         listed: ListedInstrument | None,
     ) -> Iterator[Fact]:
         now_ns = self._clock.time_ns()
+        version = str(fact_ids.RULES_VERSION_NOW)
+        yield Fact(fact_id=fact_ids.RULES_VERSION, value=version, time_ns=now_ns)
         yield Fact(fact_id=fact_ids.CLOCK_TIME, value=str(now_ns), unit="ns", time_ns=now_ns)
         yield from price_facts(best, "" if listed is None else listed.instrument.quote)
         if listed is not None:

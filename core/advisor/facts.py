@@ -12,6 +12,9 @@ from kit.base.cursor import Cursor
 
 Fact = decisions_pb2.Fact
 
+RULES_VERSION = "rules.version"
+"""The version of the rules. Decisions by version 1 or 2 do not state it."""
+RULES_VERSION_NOW = 3
 CLOCK_TIME = "clock.time"
 """When the decision was made, ns."""
 BID_PRICE = "quote.bid_price"
@@ -83,7 +86,11 @@ class DecisionFacts:
 
     @property
     def rules_version(self) -> int:
-        """The version of the rules for these facts: 1 if they have no request for a book."""
+        """The version of the rules for these facts. If they do not state one, it is 1 without a
+        request for a book, or 2."""
+        stated = self.whole(RULES_VERSION)
+        if stated is not None:
+            return stated
         return 2 if self.text(BOOK_ASKED_TIME) else 1
 
     def text(self, fact_id: str) -> str:

@@ -141,7 +141,8 @@ def outcome_event(
     if outcome is None:
         return None
     decision = entry.decision
-    intent = decision.decision_made.intent
+    made, intent = decision.decision_made, decision.decision_made.intent
+    by_rules = made.calibration if made.HasField("calibration") else intent
     event = event_pb2.Event(
         event_id=event_id(SOURCE, intent.strategy, [decision.event_id]),
         source=SOURCE,
@@ -152,7 +153,7 @@ def outcome_event(
         outcome_observed=decisions_pb2.OutcomeObserved(
             strategy=intent.strategy,
             regime=entry.signal.signal_raised.regime,
-            conviction=intent.conviction,
+            conviction=by_rules.conviction,
             barrier=BARRIERS[outcome.barrier],
             price="" if outcome.price is None else plain(outcome.price),
             is_won=outcome.is_won,

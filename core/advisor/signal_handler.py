@@ -1,9 +1,10 @@
 """Decides on signals and stores the decisions with the position in the stream."""
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from venuemesh.events.v1 import event_pb2, signals_pb2
+from venuemesh.events.v1 import calibrations_pb2, event_pb2, signals_pb2
 
 from core.advisor.decider import case_event
 from core.advisor.decision_case import DecisionCase
@@ -28,6 +29,14 @@ class CollectFacts(Protocol):
     ) -> Sequence[DecisionFacts]: ...
 
 
+class LoadMaps(Protocol):
+    """Reads the calibration map in force for each signal."""
+
+    async def __call__(
+        self, signals: Collection[signals_pb2.SignalRaised], /
+    ) -> Sequence[calibrations_pb2.CalibrationMap]: ...
+
+
 def asks_model(event: event_pb2.Event) -> bool:
     """Whether it is a signal about which a language model is asked first, if there is one. A
     signal that reduces a position waits for no model."""
@@ -41,12 +50,14 @@ class SignalHandler:
     def __init__(
         self,
         collect: CollectFacts,
+        load_maps: LoadMaps,
         rules: DecisionRules,
         metrics: AdvisorMetrics,
         wake_relay: Callable[[], None],
         clock: Clock,
     ) -> None:
         self._collect = collect
+        self._load_maps = load_maps
         self._rules = rules
         self._metrics = metrics
         self._wake_relay = wake_relay
@@ -69,10 +80,10 @@ class SignalHandler:
 
     async def cases(self, signals: Sequence[signals_pb2.SignalRaised]) -> list[DecisionCase]:
         """What is known about each signal."""
-        facts = await self._collect(signals)
+        facts, maps = await asyncio.gather(self._collect(signals), self._load_maps(signals))
         return [
-            DecisionCase.of(raised, known, self._rules)
-            for raised, known in zip(signals, facts, strict=True)
+            DecisionCase.of(raised, known, self._rules, calibration_map=calibration_map)
+            for raised, known, calibration_map in zip(signals, facts, maps, strict=True)
         ]
 
     async def send(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:

@@ -1,12 +1,15 @@
-"""Chooses the map of each regime from a sequence of outcomes."""
+"""Chooses the map of each regime of a strategy from the sequence of its outcomes."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+
+import msgspec
 
 from core.advisor.calibration.drift import AdaptiveWindow, MeanChange
 from core.advisor.calibration.fitting import OutcomeSeries, fit_shift
-from core.advisor.calibration.maps import CalibrationMap, IdentityMap, log_loss
+from core.advisor.calibration.maps import CalibrationMap, log_loss
 from core.advisor.calibration.online import OnlinePlattMap
+from core.advisor.calibration.report import CalibrationReport
 from core.advisor.calibration.selection import OUTCOMES_MIN, MapKind, MapSelection, select
 
 OWN_MAP_MIN = OUTCOMES_MIN[MapKind.PLATT]
@@ -19,10 +22,13 @@ HALF_WEIGHT_OUTCOMES = 100
 """Outcomes of a regime with which the pooled map moves half the way to the regime's base rate."""
 DRIFT_LOSS_MAX = 2.0
 """A larger loss of one outcome counts as this in the search for drift, in nats."""
-DRIFT_CONVICTION_MAX = 0.5
-"""Cap of a conviction from a drift until a map is fitted to the outcomes after it."""
+UNPROVEN_CONVICTION_MAX = 0.5
+"""Cap of a conviction from a drift until a map is fitted to the outcomes after it, and while the
+map is not better than the base rate."""
 REGIMES_MAX = 256
 """Regimes with outcomes of their own. Outcomes of further ones count in the pool only."""
+POOL = None
+"""Instead of a regime: the map for regimes without outcomes, from those of all regimes."""
 
 
 class CalibrationOutcome(NamedTuple):
@@ -37,39 +43,60 @@ class CalibrationOutcome(NamedTuple):
 class RegimeMap(NamedTuple):
     """The map in force in a regime."""
 
-    name: str
-    """A kind, or "pooled": the map of all regimes, drawn towards the base rate of this one."""
+    kind: MapKind
     map: CalibrationMap
+    is_pooled: bool
+    """Whether it is the map of all regimes, drawn towards the base rate of this one."""
     outcomes: int
     """Outcomes of the regime since its last drift."""
+    pooled_outcomes: int
+    """Outcomes of all regimes since their last drift."""
     conviction_max: float
+    report: CalibrationReport | None
+    """How well the map predicts held-out outcomes. None: no map was chosen yet."""
+    identity_log_loss: float
+    """Mean loss of the conviction itself on the same outcomes, in nats."""
+    is_applied: bool
+    """Whether decisions use the map. Otherwise they keep the conviction, up to the cap."""
     reason: str
-    """Why it is no map of the regime's own, or why there is a cap. Empty otherwise."""
+    """Why it is not applied, or is no map of the regime's own. Empty otherwise."""
 
     def probability(self, conviction: float) -> float:
         """The calibrated conviction, up to the cap."""
-        return min(self.map.probability(conviction), self.conviction_max)
+        found = self.map.probability(conviction) if self.is_applied else conviction
+        return min(found, self.conviction_max)
+
+    def is_same_map(self, other: "RegimeMap") -> bool:
+        """Whether both make the same of every conviction, with the same report."""
+        return other == self._replace(
+            outcomes=other.outcomes, pooled_outcomes=other.pooled_outcomes, reason=other.reason
+        )
+
+
+class CalibrationDrift(NamedTuple):
+    """The log-loss of a map has risen."""
+
+    regime: str | None
+    loss: MeanChange
 
 
 class CalibrationChange(NamedTuple):
     """The effect of one outcome."""
 
-    drift: MeanChange | None
-    """A rise of the log-loss of the map that was in force."""
-    map: RegimeMap
-    """The map in force now."""
+    drifts: tuple[CalibrationDrift, ...]
+    maps: Mapping[str | None, RegimeMap]
+    """The regimes in which another map is in force now, and the map."""
 
 
-@dataclass
-class _Series:
+class RegimeSeries(msgspec.Struct):
     """Outcomes since the last drift, and their map."""
 
-    window: AdaptiveWindow = field(default_factory=lambda: AdaptiveWindow(DRIFT_LOSS_MAX))
-    convictions: list[float] = field(default_factory=list)
-    wins: list[bool] = field(default_factory=list)
+    window: AdaptiveWindow = msgspec.field(default_factory=lambda: AdaptiveWindow(DRIFT_LOSS_MAX))
+    convictions: list[float] = []
+    wins: list[bool] = []
     since_selection: int = 0
     has_drifted: bool = False
-    selection: MapSelection = field(default_factory=lambda: select(OutcomeSeries([], [])))
+    selection: MapSelection = msgspec.field(default_factory=lambda: select(OutcomeSeries([], [])))
 
     def outcomes(self) -> OutcomeSeries:
         return OutcomeSeries(self.convictions, self.wins)
@@ -95,53 +122,90 @@ class _Series:
         # The window has the newest loss already, the series not yet its outcome.
         kept = change.values - 1
         del self.convictions[:-kept], self.wins[:-kept]
-        self.since_selection, self.has_drifted = 0, True
+        self.since_selection, self.has_drifted = 0, kept < OWN_MAP_MIN
         self.selection = select(self.outcomes())
         return change
 
 
 class Calibrator:
-    """The maps of all regimes, after the outcomes so far."""
+    """The maps of all regimes of a strategy, after the outcomes so far."""
 
-    def __init__(self) -> None:
-        self._pool = _Series()
-        self._regimes: dict[str, _Series] = {}
+    def __init__(self, series: Mapping[str | None, RegimeSeries] | None = None) -> None:
+        self.series = {POOL: RegimeSeries(), **(series or {})}
+        """Of each regime with outcomes, and of all together."""
+        self.maps = {regime: self._map_of(regime) for regime in self.series}
+        """The map in force of each of them."""
 
     def map_of(self, regime: str) -> RegimeMap:
         """The map for the next decision in a regime."""
-        series = self._regimes.get(regime, _Series())
-        known = len(series.wins)
-        reasons = []
-        if series.has_drifted:
-            reasons.append(f"the log-loss of the map before has risen {known} outcomes ago")
-        cap = DRIFT_CONVICTION_MAX if series.has_drifted else 1.0
-        if series.selection.log_losses:
-            name, chosen = str(series.selection.kind), series.selection.map
-        elif series.has_drifted:
-            name, chosen = str(MapKind.IDENTITY), IdentityMap()
-        elif self._pool.selection.log_losses:
-            name = "pooled"
-            pooled = self._pool.selection.map
-            chosen = fit_shift(pooled, series.outcomes(), HALF_WEIGHT_OUTCOMES)
-            reasons.append(f"{known} outcomes in the regime; {OWN_MAP_MIN} are needed")
-        else:
-            name, chosen = str(MapKind.IDENTITY), IdentityMap()
-            known_in_all = len(self._pool.wins)
-            reasons.append(f"{known_in_all} outcomes in all regimes; {OWN_MAP_MIN} are needed")
-        return RegimeMap(name, chosen, known, cap, "; ".join(reasons))
+        return self.maps.get(regime, self.maps[POOL])
 
     def observe(self, outcome: CalibrationOutcome) -> CalibrationChange:
         """Learn from the next outcome."""
         regime, conviction, is_won = outcome
-        if regime not in self._regimes and len(self._regimes) < REGIMES_MAX:
-            self._regimes[regime] = _Series()
-        drift = None
-        series = self._regimes.get(regime)
-        if series is not None:
+        if regime not in self.series and len(self.series) <= REGIMES_MAX:
+            self.series[regime] = RegimeSeries()
+            self.maps[regime] = self._map_of(regime)
+        drifts = []
+        for name in (POOL, regime) if regime in self.series else (POOL,):
+            series = self.series[name]
             # Without the cap, which would hide that the map fits again.
-            predicted = self.map_of(regime).map.probability(conviction)
-            drift = series.watch(log_loss(predicted, is_won))
+            predicted = self.maps[name].map.probability(conviction)
+            change = series.watch(log_loss(predicted, is_won))
+            if change is not None:
+                drifts.append(CalibrationDrift(name, change))
             series.add(conviction, is_won)
-        self._pool.watch(log_loss(self._pool.selection.map.probability(conviction), is_won))
-        self._pool.add(conviction, is_won)
-        return CalibrationChange(drift, self.map_of(regime))
+        return CalibrationChange(tuple(drifts), self._updated())
+
+    def _updated(self) -> Mapping[str | None, RegimeMap]:
+        """Compute the maps in force. Returns the changed ones."""
+        before = self.maps
+        self.maps = {regime: self._map_of(regime) for regime in self.series}
+        changed = (one for one in self.maps if not self.maps[one].is_same_map(before[one]))
+        return {regime: self.maps[regime] for regime in changed}
+
+    def _map_of(self, regime: str | None) -> RegimeMap:
+        own, pool = self.series[regime], self.series[POOL]
+        has_own = regime is POOL or own.has_drifted or bool(own.selection.log_losses)
+        series = own if has_own else pool
+        selection = series.selection
+        chosen: CalibrationMap = selection.map
+        if not has_own and selection.log_losses:
+            chosen = fit_shift(chosen, own.outcomes(), HALF_WEIGHT_OUTCOMES)
+        refusals = tuple(_refusals(series))
+        is_unproven = series.has_drifted or bool(selection.log_losses and refusals)
+        reasons = refusals
+        if not has_own and selection.log_losses:
+            text = f"{len(own.wins)} outcomes in the regime; {OWN_MAP_MIN} are needed"
+            reasons = (text, *refusals)
+        return RegimeMap(
+            selection.kind,
+            chosen,
+            not has_own,
+            len(own.wins),
+            len(pool.wins),
+            UNPROVEN_CONVICTION_MAX if is_unproven else 1.0,
+            selection.report,
+            selection.log_losses.get(MapKind.IDENTITY, 0.0),
+            not refusals,
+            "; ".join(reasons),
+        )
+
+
+def _refusals(series: RegimeSeries) -> Iterator[str]:
+    """Why decisions do not use the map of a series."""
+    report, known = series.selection.report, len(series.wins)
+    if series.has_drifted:
+        yield (
+            f"the log-loss of the map before has risen; {known} outcomes since then,"
+            f" {OWN_MAP_MIN} are needed"
+        )
+    elif report is None:
+        yield f"{known} outcomes in all regimes; {OWN_MAP_MIN} are needed"
+    elif report.brier_skill is None:
+        yield f"all {report.outcomes} held-out outcomes are equal, so that no skill can be measured"
+    elif report.brier_skill <= 0:
+        yield (
+            f"the Brier skill against the base rate is {report.brier_skill:.4f} over"
+            f" {report.outcomes} held-out outcomes; it must be above 0"
+        )

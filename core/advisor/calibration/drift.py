@@ -3,6 +3,7 @@
 import math
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 FALSE_ALARM_PROBABILITY = 0.002
@@ -20,28 +21,24 @@ class MeanChange(NamedTuple):
     """Values since the change."""
 
 
-class AdaptiveWindow:
+class AdaptiveWindow(msgspec.Struct):
     """ADWIN by Bifet and Gavalda (2007): the longest window of the newest values of which no two
     parts differ in their mean by more than chance allows. Every place in the window is tried (the
     authors' first version), because outcomes are few."""
 
-    def __init__(self, value_max: float) -> None:
-        """``value_max``: larger values count as this. The least value is 0."""
-        self._value_max = value_max
-        self._values: list[float] = []
-
-    def __len__(self) -> int:
-        return len(self._values)
+    value_max: float
+    """Larger values count as this. The least value is 0."""
+    values: list[float] = []
 
     def add(self, value: float) -> MeanChange | None:
         """Add the newest value; the change that it reveals. The values before the change leave the
         window."""
-        self._values.append(min(value, self._value_max))
-        del self._values[:-VALUES_MAX]
-        count = len(self._values)
+        self.values.append(min(value, self.value_max))
+        del self.values[:-VALUES_MAX]
+        count = len(self.values)
         if count < 2 * PART_MIN:
             return None
-        values = np.array(self._values)
+        values = np.array(self.values)
         sums = np.cumsum(values)
         earlier = np.arange(PART_MIN, count - PART_MIN + 1)
         later = count - earlier
@@ -51,10 +48,10 @@ class AdaptiveWindow:
         twice = 2 * (1 / earlier + 1 / later)
         confidence = math.log(2 * math.log(count) / FALSE_ALARM_PROBABILITY)
         limits = np.sqrt(twice * values.var() * confidence)
-        limits += twice / 3 * confidence * self._value_max
+        limits += twice / 3 * confidence * self.value_max
         excess = np.abs(means_after - means_before) - limits
         place = int(excess.argmax())
         if excess[place] <= 0:
             return None
-        del self._values[: int(earlier[place])]
+        del self.values[: int(earlier[place])]
         return MeanChange(float(means_before[place]), float(means_after[place]), int(later[place]))

@@ -2,8 +2,9 @@
 
 import math
 from bisect import bisect_left
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 PROBABILITY_MIN = 0.001
 """Where a logarithm is taken, a probability counts as at least this, and as at most 1 minus this.
@@ -17,16 +18,14 @@ class CalibrationMap(Protocol):
         """From 0 to 1. ``conviction``: from 0 to 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class IdentityMap:
+class IdentityMap(msgspec.Struct, frozen=True, tag="identity"):
     """The conviction itself."""
 
     def probability(self, conviction: float) -> float:
         return conviction
 
 
-@dataclass(frozen=True, slots=True)
-class PlattMap:
+class PlattMap(msgspec.Struct, frozen=True, tag="platt"):
     """A straight line in log-odds. Slope 1 and intercept 0 are the identity."""
 
     slope: float
@@ -36,8 +35,7 @@ class PlattMap:
         return logistic(self.slope * log_odds(conviction) + self.intercept)
 
 
-@dataclass(frozen=True, slots=True)
-class IsotonicMap:
+class IsotonicMap(msgspec.Struct, frozen=True, tag="isotonic"):
     """Straight lines between points, constant outside of them."""
 
     convictions: tuple[float, ...]
@@ -56,8 +54,7 @@ class IsotonicMap:
         return low + (high - low) * ((conviction - left) / (right - left))
 
 
-@dataclass(frozen=True, slots=True)
-class ShiftedMap:
+class ShiftedMap(msgspec.Struct, frozen=True):
     """Another map, whose log-odds are shifted."""
 
     pooled: CalibrationMap

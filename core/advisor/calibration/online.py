@@ -1,6 +1,6 @@
 """Online Platt scaling: a map that follows each outcome."""
 
-from dataclasses import dataclass
+import msgspec
 
 from core.advisor.calibration.maps import log_odds, logistic
 
@@ -12,8 +12,7 @@ SLOPE_MAX = 10.0
 INTERCEPT_MAX = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class OnlinePlattMap:
+class OnlinePlattMap(msgspec.Struct, frozen=True, tag="online_platt"):
     """A line in log-odds that begins as the identity. Each outcome moves it by one Newton step of
     the log-loss; earlier outcomes count less and less in the second derivatives."""
 

@@ -1,13 +1,16 @@
 """Chooses a map by its log-loss on outcomes that it was not fitted to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import StrEnum
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from core.advisor.calibration.fitting import OutcomeSeries, fit_isotonic, fit_platt
-from core.advisor.calibration.maps import CalibrationMap, IdentityMap, log_loss
+from core.advisor.calibration.maps import IdentityMap, IsotonicMap, PlattMap, log_loss
 from core.advisor.calibration.online import OnlinePlattMap
+from core.advisor.calibration.report import CalibrationReport, calibration_report
+
+FittedMap: TypeAlias = IdentityMap | PlattMap | OnlinePlattMap | IsotonicMap
 
 FITTED_PART = 3
 """The first third of the outcomes is only fitted to."""
@@ -37,9 +40,11 @@ class MapSelection(NamedTuple):
     """The chosen map, fitted to all outcomes."""
 
     kind: MapKind
-    map: CalibrationMap
-    log_losses: Mapping[MapKind, float]
+    map: FittedMap
+    log_losses: dict[MapKind, float]
     """Mean held-out loss of each kind that may be chosen, in nats. Empty if there is no choice."""
+    report: CalibrationReport | None
+    """Of the chosen kind on the held-out outcomes. None if there is no choice."""
 
 
 def select(outcomes: OutcomeSeries) -> MapSelection:
@@ -47,17 +52,16 @@ def select(outcomes: OutcomeSeries) -> MapSelection:
     count = len(outcomes.wins)
     kinds = [kind for kind in MapKind if count >= OUTCOMES_MIN[kind]]
     if kinds == [MapKind.IDENTITY]:
-        return MapSelection(MapKind.IDENTITY, IdentityMap(), {})
+        return MapSelection(MapKind.IDENTITY, IdentityMap(), {}, None)
     won = outcomes.wins[_borders(count)[0] :]
-    losses = {}
-    for kind in kinds:
-        predicted = held_out_probabilities(kind, outcomes)
-        losses[kind] = sum(map(log_loss, predicted, won)) / len(won)
+    predicted = {kind: held_out_probabilities(kind, outcomes) for kind in kinds}
+    losses = {kind: sum(map(log_loss, predicted[kind], won)) / len(won) for kind in kinds}
     chosen = min(kinds, key=losses.__getitem__)
-    return MapSelection(chosen, fit(chosen, outcomes), losses)
+    report = calibration_report(predicted[chosen], won)
+    return MapSelection(chosen, fit(chosen, outcomes), losses, report)
 
 
-def fit(kind: MapKind, outcomes: OutcomeSeries) -> CalibrationMap:
+def fit(kind: MapKind, outcomes: OutcomeSeries) -> FittedMap:
     """The map of a kind, fitted to the outcomes."""
     match kind:
         case MapKind.IDENTITY:

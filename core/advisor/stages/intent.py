@@ -54,5 +54,8 @@ def _reasons(case: DecisionCase, found: Assessment) -> Iterator[str]:
     parts = ", ".join(f"{one.rule} {one.score:+.4f}" for one in said)
     yield f"rules {found.rules_score:+.4f}" + (f": {parts}" if parts else "")
     yield f"quality {found.quality:.4f}"
+    applied = found.calibration
+    if applied is not None and applied.probability != applied.conviction:
+        yield f"calibrated from {applied.conviction:.4f} to {applied.probability:.4f}"
     if found.advice:
         yield found.advice

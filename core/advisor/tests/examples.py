@@ -2,9 +2,10 @@
 
 from venuemesh.bars.v1 import bars_pb2
 from venuemesh.common.v1 import types_pb2
-from venuemesh.events.v1 import decisions_pb2, event_pb2, signals_pb2
+from venuemesh.events.v1 import calibrations_pb2, decisions_pb2, event_pb2, signals_pb2
 
 from core.advisor import facts as fact_ids
+from core.advisor.calibration_store import first_map
 from core.advisor.decision_case import DecisionCase
 from core.advisor.facts import DecisionFacts, Fact, instrument_facts
 from core.advisor.settings import AdvisorSettings
@@ -97,6 +98,7 @@ def values(instrument=SPOT, **changes) -> dict[str, Fact]:
     """Facts by id. ``changes``: other values, with __ for the point; None removes the fact."""
     known = {one.fact_id: one for one in instrument_facts(instrument, NOW_NS)}
     for fact_id, value, unit in (
+        (fact_ids.RULES_VERSION, "3", ""),
         (fact_ids.CLOCK_TIME, str(NOW_NS), "ns"),
         (fact_ids.BID_PRICE, "60000", instrument.quote),
         (fact_ids.ASK_PRICE, "60010", instrument.quote),
@@ -123,9 +125,27 @@ def facts(instrument=SPOT, **changes) -> DecisionFacts:
     return DecisionFacts(values(instrument, **changes).values())
 
 
-def case(raised=None, known=None, rules=RULES) -> DecisionCase:
+def case(raised=None, known=None, rules=RULES, calibration_map=None) -> DecisionCase:
     raised = signal() if raised is None else raised
-    return DecisionCase.of(raised, facts() if known is None else known, rules)
+    known = facts() if known is None else known
+    calibration_map = first_map(raised.strategy) if calibration_map is None else calibration_map
+    return DecisionCase.of(raised, known, rules, calibration_map=calibration_map)
+
+
+def platt_map(**fields) -> calibrations_pb2.CalibrationMap:
+    """It makes each probability smaller than the conviction."""
+    values = {
+        "strategy": "ema_cross",
+        "kind": calibrations_pb2.CALIBRATION_MAP_KIND_PLATT,
+        "slope": 0.7,
+        "intercept": -0.4,
+        "outcomes": 400,
+        "pooled_outcomes": 400,
+        "conviction_max": 1.0,
+        "brier_skill": 0.05,
+        "is_applied": True,
+    }
+    return calibrations_pb2.CalibrationMap(**values | fields)
 
 
 def signal_event(number: int = 0, raised=None) -> event_pb2.Event:

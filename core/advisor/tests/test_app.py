@@ -8,7 +8,15 @@ from venuemesh.events.v1 import decisions_pb2, event_pb2
 from venuemesh.registry.v1 import registry_pb2
 
 from core.advisor.decider import decide
-from core.advisor.tests.examples import CLOSE, RULES, case, facts, signal, signal_event
+from core.advisor.tests.examples import (
+    CLOSE,
+    RULES,
+    case,
+    facts,
+    platt_map,
+    signal,
+    signal_event,
+)
 from core.advisor.tests.process import advisor_process
 from kit.base import rpc
 from kit.events.tests.rig import rig_for
@@ -65,17 +73,24 @@ async def test_each_signal_gets_one_decision_in_the_order_of_the_signals(process
 
 async def test_a_dry_run_decides_and_stores_nothing(process, rig):
     known = facts()
-    request = advisor_pb2.DecideRequest(signal=signal(), facts=known.messages)
+    found = platt_map()
+    request = advisor_pb2.DecideRequest(
+        signal=signal(), facts=known.messages, calibration_map=found
+    )
     async with rpc.channel(process.address) as channel:
         stub = advisor_pb2_grpc.AdvisorStub(channel)
         answer = await stub.Decide(request, wait_for_ready=True, timeout=30)
-        assert answer.decision == decide(case())
-        assert answer.config_hash == RULES.config_hash(2)
+        assert answer.decision == decide(case(calibration_map=found))
+        assert answer.config_hash == RULES.config_hash(3)
         # What the process knows itself: the time.
         request = advisor_pb2.DecideRequest(signal=signal(expires_time_ns=2**62))
         answer = await stub.Decide(request)
     assert answer.decision.outcome == decisions_pb2.DECISION_OUTCOME_BLOCKED
-    assert [fact.fact_id for fact in answer.decision.facts] == ["clock.time", "book.asked_time"]
+    assert [fact.fact_id for fact in answer.decision.facts] == [
+        "rules.version",
+        "clock.time",
+        "book.asked_time",
+    ]
     assert await rig.stored(DECISIONS) == []
 
 
@@ -86,7 +101,9 @@ async def test_a_stored_decision_is_made_again_by_a_dry_run(process, rig):
     stored = event.decision_made
     async with rpc.channel(process.address) as channel:
         stub = advisor_pb2_grpc.AdvisorStub(channel)
-        request = advisor_pb2.DecideRequest(signal=raised, facts=stored.facts)
+        request = advisor_pb2.DecideRequest(
+            signal=raised, facts=stored.facts, calibration_map=stored.calibration.map
+        )
         answer = await stub.Decide(request)
     made = answer.decision.SerializeToString(deterministic=True)
     assert made == stored.SerializeToString(deterministic=True)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from venuemesh.common.v1 import types_pb2
-from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2
+from venuemesh.events.v1 import calibrations_pb2, checks_pb2, decisions_pb2, event_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from core.advisor.decider import STAGES, decide, decision_event
+from core.advisor.decider import STAGES, decide, decision_event, repeated_event
 from core.advisor.facts import DecisionFacts, instrument_facts
 from core.advisor.settings import AdvisorSettings
 from core.advisor.tests.examples import (
@@ -24,6 +24,7 @@ from core.advisor.tests.examples import (
     SPOT,
     case,
     facts,
+    platt_map,
     results,
     signal,
     signal_event,
@@ -32,6 +33,17 @@ from core.advisor.tests.examples import (
 BLOCKED = decisions_pb2.DECISION_OUTCOME_BLOCKED
 EXPIRED = decisions_pb2.DECISION_OUTCOME_EXPIRED
 ISSUED = decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
+MAPS = (
+    platt_map(reason="a line"),
+    platt_map(reason="a shifted line", shift=0.123456789),
+    platt_map(
+        reason="points",
+        kind=calibrations_pb2.CALIBRATION_MAP_KIND_ISOTONIC,
+        convictions=[0.1, 0.7],
+        probabilities=[0.2, 0.6],
+    ),
+    platt_map(reason="a drift", is_applied=False, conviction_max=0.2),
+)
 
 
 def test_an_entry_gets_an_intent_with_prices_on_the_tick_and_a_size_on_the_step():
@@ -128,7 +140,7 @@ def test_the_same_inputs_make_the_same_bytes():
     assert made.time_ns == NOW_NS
     assert made.cause_ids == [signal_event().event_id]
     assert made.lifecycle_id == signal_event().event_id
-    assert made.config_hash == RULES.config_hash(2)
+    assert made.config_hash == RULES.config_hash(3)
     assert [one.venue for one in made.inputs] == ["binance", "binance"]
     assert made.inputs[1].cursor.sequence == 7
     assert made.inputs[1].channel == types_pb2.CHANNEL_BOOK
@@ -136,14 +148,16 @@ def test_the_same_inputs_make_the_same_bytes():
 
 @pytest.mark.parametrize("action", [OPEN, CLOSE, REDUCE, FLIP])
 @pytest.mark.parametrize(
-    "changes", [{}, {"quote__ask_price": None}, {"instrument__status": "halted"}]
+    "changes",
+    [{}, {"quote__ask_price": None}, {"instrument__status": "halted"}, {"rules__version": None}],
 )
-def test_a_stored_decision_is_made_again_from_its_stored_facts(action, changes):
+@pytest.mark.parametrize("calibration_map", MAPS, ids=lambda one: one.reason)
+def test_a_stored_decision_is_made_again_from_what_it_has_stored(action, changes, calibration_map):
     event = signal_event(raised=signal(action))
-    stored = decision_event(event, facts(**changes), RULES).SerializeToString(deterministic=True)
-    read = event_pb2.Event.FromString(stored)
-    made = decision_event(event, DecisionFacts(read.decision_made.facts), RULES)
-    assert made.SerializeToString(deterministic=True) == stored
+    made = decision_event(event, facts(**changes), RULES, calibration_map=calibration_map)
+    stored = made.SerializeToString(deterministic=True)
+    again = repeated_event(event, event_pb2.Event.FromString(stored), RULES)
+    assert again.SerializeToString(deterministic=True) == stored
 
 
 EARLIER = json.loads(Path(__file__).with_name("earlier_decisions.json").read_text())
@@ -154,8 +168,7 @@ EARLIER = json.loads(Path(__file__).with_name("earlier_decisions.json").read_tex
 def test_a_decision_of_an_earlier_version_is_made_again_from_its_stored_facts(earlier):
     signal = event_pb2.Event.FromString(base64.b64decode(earlier["signal"]))
     stored = base64.b64decode(earlier["decision"])
-    known = DecisionFacts(event_pb2.Event.FromString(stored).decision_made.facts)
-    made = decision_event(signal, known, RULES)
+    made = repeated_event(signal, event_pb2.Event.FromString(stored), RULES)
     assert made.SerializeToString(deterministic=True) == stored
 
 

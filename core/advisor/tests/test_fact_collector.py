@@ -63,6 +63,7 @@ def texts(found, *wanted: str) -> list[str]:
 async def test_what_is_not_known_is_left_out():
     found = await collected(World())
     assert [one.fact_id for one in found.messages] == [
+        fact_ids.RULES_VERSION,
         fact_ids.CLOCK_TIME,
         fact_ids.BOOK_ASKED_TIME,
     ]

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 from venuemesh.events.v1 import decisions_pb2, risk_pb2, signals_pb2
 from venuemesh.tradeflow.v1 import signed_pb2
 
-from core.advisor.decider import decision_event
-from core.advisor.facts import DecisionFacts
+from core.advisor.decider import repeated_event
 from core.inspector import modes, submissions
 from core.inspector.approvals import Approver, entry_contents
 from core.inspector.first_events import SOURCE
@@ -77,8 +76,7 @@ class PromiseChecks:
             self._broke(Promise.ONE_DECISION, f"{len(self._signals)} signals: {causes}")
             return
         for signal, decision in zip(self._signals, self._decisions, strict=True):
-            facts = DecisionFacts(decision.decision_made.facts)
-            again = encoded(decision_event(signal, facts, RULES))
+            again = encoded(repeated_event(signal, decision, RULES))
             if again != self._bodies[decision.event_id]:
                 self._broke(Promise.REPLAYED, f"the decision {decision.event_id.hex()}")
 

@@ -30,6 +30,7 @@ TABLES = (
     "leases",
     "advisor_model_spending",
     "advisor_open_outcomes",
+    "advisor_calibrations",
     "detector_instances",
     "detector_positions",
     "execution_intakes",

@@ -30,16 +30,16 @@ def test_a_change_is_found_and_what_was_before_leaves_the_window(before, after):
         assert 600 < number < 1_000
         assert (change.after > change.before) == (after > before)
         assert abs(change.values - (number - 599)) < 120
-        assert len(window) < 600
+        assert len(window.values) < 600
 
 
 def test_one_large_value_is_no_change():
     found, window = changes([0.1] * 500 + [1e9] + [0.1] * 500)
     assert not found
-    assert len(window) == 1_001
+    assert len(window.values) == 1_001
 
 
 def test_the_window_is_bounded():
     found, window = changes([0.5] * (VALUES_MAX + PART_MIN))
     assert not found
-    assert len(window) == VALUES_MAX
+    assert len(window.values) == VALUES_MAX

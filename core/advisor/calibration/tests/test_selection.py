@@ -48,7 +48,7 @@ def test_no_kind_competes_before_it_has_its_outcomes(kind):
 
 def test_with_too_few_outcomes_there_is_no_choice():
     found = select(planted(FAMILIES["too high"], 199, 1))
-    assert found == (MapKind.IDENTITY, IdentityMap(), {})
+    assert found == (MapKind.IDENTITY, IdentityMap(), {}, None)
 
 
 def test_a_step_takes_the_isotonic_map():

@@ -35,9 +35,12 @@ type DecideRequest struct {
 	Facts []*v1.Fact `protobuf:"bytes,2,rep,name=facts,proto3" json:"facts,omitempty"`
 	// What a language model has said, of a stored decision, to repeat it. Not set: no model is
 	// configured. The call asks none.
-	Synthesis     *v1.Synthesis `protobuf:"bytes,3,opt,name=synthesis,proto3" json:"synthesis,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Synthesis *v1.Synthesis `protobuf:"bytes,3,opt,name=synthesis,proto3" json:"synthesis,omitempty"`
+	// With facts: the calibration map to use, for example of a stored decision. Not set: none.
+	// Without facts it is not used: the map in force is.
+	CalibrationMap *v1.CalibrationMap `protobuf:"bytes,4,opt,name=calibration_map,json=calibrationMap,proto3" json:"calibration_map,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DecideRequest) Reset() {
@@ -87,6 +90,13 @@ func (x *DecideRequest) GetFacts() []*v1.Fact {
 func (x *DecideRequest) GetSynthesis() *v1.Synthesis {
 	if x != nil {
 		return x.Synthesis
+	}
+	return nil
+}
+
+func (x *DecideRequest) GetCalibrationMap() *v1.CalibrationMap {
+	if x != nil {
+		return x.CalibrationMap
 	}
 	return nil
 }
@@ -150,11 +160,12 @@ var File_venuemesh_advisor_v1_advisor_proto protoreflect.FileDescriptor
 
 const file_venuemesh_advisor_v1_advisor_proto_rawDesc = "" +
 	"\n" +
-	"\"venuemesh/advisor/v1/advisor.proto\x12\x14venuemesh.advisor.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a#venuemesh/events/v1/decisions.proto\x1a!venuemesh/events/v1/signals.proto\"\xc4\x01\n" +
+	"\"venuemesh/advisor/v1/advisor.proto\x12\x14venuemesh.advisor.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a&venuemesh/events/v1/calibrations.proto\x1a#venuemesh/events/v1/decisions.proto\x1a!venuemesh/events/v1/signals.proto\"\x92\x02\n" +
 	"\rDecideRequest\x129\n" +
 	"\x06signal\x18\x01 \x01(\v2!.venuemesh.events.v1.SignalRaisedR\x06signal\x12:\n" +
 	"\x05facts\x18\x02 \x03(\v2\x19.venuemesh.events.v1.FactB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x05facts\x12<\n" +
-	"\tsynthesis\x18\x03 \x01(\v2\x1e.venuemesh.events.v1.SynthesisR\tsynthesis\"p\n" +
+	"\tsynthesis\x18\x03 \x01(\v2\x1e.venuemesh.events.v1.SynthesisR\tsynthesis\x12L\n" +
+	"\x0fcalibration_map\x18\x04 \x01(\v2#.venuemesh.events.v1.CalibrationMapR\x0ecalibrationMap\"p\n" +
 	"\x0eDecideResponse\x12=\n" +
 	"\bdecision\x18\x01 \x01(\v2!.venuemesh.events.v1.DecisionMadeR\bdecision\x12\x1f\n" +
 	"\vconfig_hash\x18\x02 \x01(\fR\n" +
@@ -176,25 +187,27 @@ func file_venuemesh_advisor_v1_advisor_proto_rawDescGZIP() []byte {
 
 var file_venuemesh_advisor_v1_advisor_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_venuemesh_advisor_v1_advisor_proto_goTypes = []any{
-	(*DecideRequest)(nil),   // 0: venuemesh.advisor.v1.DecideRequest
-	(*DecideResponse)(nil),  // 1: venuemesh.advisor.v1.DecideResponse
-	(*v1.SignalRaised)(nil), // 2: venuemesh.events.v1.SignalRaised
-	(*v1.Fact)(nil),         // 3: venuemesh.events.v1.Fact
-	(*v1.Synthesis)(nil),    // 4: venuemesh.events.v1.Synthesis
-	(*v1.DecisionMade)(nil), // 5: venuemesh.events.v1.DecisionMade
+	(*DecideRequest)(nil),     // 0: venuemesh.advisor.v1.DecideRequest
+	(*DecideResponse)(nil),    // 1: venuemesh.advisor.v1.DecideResponse
+	(*v1.SignalRaised)(nil),   // 2: venuemesh.events.v1.SignalRaised
+	(*v1.Fact)(nil),           // 3: venuemesh.events.v1.Fact
+	(*v1.Synthesis)(nil),      // 4: venuemesh.events.v1.Synthesis
+	(*v1.CalibrationMap)(nil), // 5: venuemesh.events.v1.CalibrationMap
+	(*v1.DecisionMade)(nil),   // 6: venuemesh.events.v1.DecisionMade
 }
 var file_venuemesh_advisor_v1_advisor_proto_depIdxs = []int32{
 	2, // 0: venuemesh.advisor.v1.DecideRequest.signal:type_name -> venuemesh.events.v1.SignalRaised
 	3, // 1: venuemesh.advisor.v1.DecideRequest.facts:type_name -> venuemesh.events.v1.Fact
 	4, // 2: venuemesh.advisor.v1.DecideRequest.synthesis:type_name -> venuemesh.events.v1.Synthesis
-	5, // 3: venuemesh.advisor.v1.DecideResponse.decision:type_name -> venuemesh.events.v1.DecisionMade
-	0, // 4: venuemesh.advisor.v1.Advisor.Decide:input_type -> venuemesh.advisor.v1.DecideRequest
-	1, // 5: venuemesh.advisor.v1.Advisor.Decide:output_type -> venuemesh.advisor.v1.DecideResponse
-	5, // [5:6] is the sub-list for method output_type
-	4, // [4:5] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	5, // 3: venuemesh.advisor.v1.DecideRequest.calibration_map:type_name -> venuemesh.events.v1.CalibrationMap
+	6, // 4: venuemesh.advisor.v1.DecideResponse.decision:type_name -> venuemesh.events.v1.DecisionMade
+	0, // 5: venuemesh.advisor.v1.Advisor.Decide:input_type -> venuemesh.advisor.v1.DecideRequest
+	1, // 6: venuemesh.advisor.v1.Advisor.Decide:output_type -> venuemesh.advisor.v1.DecideResponse
+	6, // [6:7] is the sub-list for method output_type
+	5, // [5:6] is the sub-list for method input_type
+	5, // [5:5] is the sub-list for extension type_name
+	5, // [5:5] is the sub-list for extension extendee
+	0, // [0:5] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_advisor_v1_advisor_proto_init() }

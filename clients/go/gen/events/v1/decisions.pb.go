@@ -1039,7 +1039,10 @@ type DecisionMade struct {
 	// The known facts.
 	Facts []*Fact `protobuf:"bytes,4,rep,name=facts,proto3" json:"facts,omitempty"`
 	// What a language model has said. Not set: none is configured, or an earlier stage has blocked.
-	Synthesis     *Synthesis `protobuf:"bytes,5,opt,name=synthesis,proto3" json:"synthesis,omitempty"`
+	Synthesis *Synthesis `protobuf:"bytes,5,opt,name=synthesis,proto3" json:"synthesis,omitempty"`
+	// The map from the conviction to the probability of a win. Not set: an earlier stage has blocked,
+	// or the decision was made before there were maps.
+	Calibration   *CalibrationApplied `protobuf:"bytes,6,opt,name=calibration,proto3" json:"calibration,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1109,6 +1112,13 @@ func (x *DecisionMade) GetSynthesis() *Synthesis {
 	return nil
 }
 
+func (x *DecisionMade) GetCalibration() *CalibrationApplied {
+	if x != nil {
+		return x.Calibration
+	}
+	return nil
+}
+
 // The outcome of a decision to enter, by recorded bars, whether or not the order was sent.
 type OutcomeObserved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1116,7 +1126,7 @@ type OutcomeObserved struct {
 	Strategy string `protobuf:"bytes,1,opt,name=strategy,proto3" json:"strategy,omitempty"`
 	// State of the market as the strategy named it. Empty: it named none.
 	Regime string `protobuf:"bytes,2,opt,name=regime,proto3" json:"regime,omitempty"`
-	// Conviction of the decision, from 0 to 1.
+	// Conviction of the decision by its rules, before calibration, from 0 to 1.
 	Conviction float64 `protobuf:"fixed64,3,opt,name=conviction,proto3" json:"conviction,omitempty"`
 	// What ended the wait.
 	Barrier OutcomeBarrier `protobuf:"varint,4,opt,name=barrier,proto3,enum=venuemesh.events.v1.OutcomeBarrier" json:"barrier,omitempty"`
@@ -1213,7 +1223,7 @@ var File_venuemesh_events_v1_decisions_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_decisions_proto_rawDesc = "" +
 	"\n" +
-	"#venuemesh/events/v1/decisions.proto\x12\x13venuemesh.events.v1\x1a\x1fvenuemesh/common/v1/types.proto\x1a venuemesh/events/v1/checks.proto\x1a!venuemesh/events/v1/signals.proto\x1a#venuemesh/tradeflow/v1/orders.proto\"\xa2\x01\n" +
+	"#venuemesh/events/v1/decisions.proto\x12\x13venuemesh.events.v1\x1a\x1fvenuemesh/common/v1/types.proto\x1a&venuemesh/events/v1/calibrations.proto\x1a venuemesh/events/v1/checks.proto\x1a!venuemesh/events/v1/signals.proto\x1a#venuemesh/tradeflow/v1/orders.proto\"\xa2\x01\n" +
 	"\vStageReport\x128\n" +
 	"\x05stage\x18\x01 \x01(\x0e2\".venuemesh.events.v1.DecisionStageR\x05stage\x122\n" +
 	"\x06checks\x18\x02 \x03(\v2\x1a.venuemesh.events.v1.CheckR\x06checks\x12%\n" +
@@ -1276,13 +1286,14 @@ const file_venuemesh_events_v1_decisions_proto_rawDesc = "" +
 	"\bstrategy\x18\x02 \x01(\tR\bstrategy\x12\x14\n" +
 	"\x05model\x18\x03 \x01(\tR\x05model\x12!\n" +
 	"\frequest_hash\x18\x04 \x01(\fR\vrequestHash\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xb5\x02\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"\x80\x03\n" +
 	"\fDecisionMade\x12>\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2$.venuemesh.events.v1.DecisionOutcomeR\aoutcome\x12<\n" +
 	"\x06intent\x18\x02 \x01(\v2$.venuemesh.events.v1.ExecutionIntentR\x06intent\x128\n" +
 	"\x06stages\x18\x03 \x03(\v2 .venuemesh.events.v1.StageReportR\x06stages\x12/\n" +
 	"\x05facts\x18\x04 \x03(\v2\x19.venuemesh.events.v1.FactR\x05facts\x12<\n" +
-	"\tsynthesis\x18\x05 \x01(\v2\x1e.venuemesh.events.v1.SynthesisR\tsynthesis\"\xf9\x01\n" +
+	"\tsynthesis\x18\x05 \x01(\v2\x1e.venuemesh.events.v1.SynthesisR\tsynthesis\x12I\n" +
+	"\vcalibration\x18\x06 \x01(\v2'.venuemesh.events.v1.CalibrationAppliedR\vcalibration\"\xf9\x01\n" +
 	"\x0fOutcomeObserved\x12\x1a\n" +
 	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12\x16\n" +
 	"\x06regime\x18\x02 \x01(\tR\x06regime\x12\x1e\n" +
@@ -1350,23 +1361,24 @@ func file_venuemesh_events_v1_decisions_proto_rawDescGZIP() []byte {
 var file_venuemesh_events_v1_decisions_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
 var file_venuemesh_events_v1_decisions_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_venuemesh_events_v1_decisions_proto_goTypes = []any{
-	(DecisionStage)(0),      // 0: venuemesh.events.v1.DecisionStage
-	(DecisionOutcome)(0),    // 1: venuemesh.events.v1.DecisionOutcome
-	(SynthesisOutcome)(0),   // 2: venuemesh.events.v1.SynthesisOutcome
-	(SynthesisStepKind)(0),  // 3: venuemesh.events.v1.SynthesisStepKind
-	(OutcomeBarrier)(0),     // 4: venuemesh.events.v1.OutcomeBarrier
-	(*StageReport)(nil),     // 5: venuemesh.events.v1.StageReport
-	(*Fact)(nil),            // 6: venuemesh.events.v1.Fact
-	(*ExecutionIntent)(nil), // 7: venuemesh.events.v1.ExecutionIntent
-	(*ModelClaim)(nil),      // 8: venuemesh.events.v1.ModelClaim
-	(*Synthesis)(nil),       // 9: venuemesh.events.v1.Synthesis
-	(*SynthesisStep)(nil),   // 10: venuemesh.events.v1.SynthesisStep
-	(*DecisionMade)(nil),    // 11: venuemesh.events.v1.DecisionMade
-	(*OutcomeObserved)(nil), // 12: venuemesh.events.v1.OutcomeObserved
-	(*Check)(nil),           // 13: venuemesh.events.v1.Check
-	(PositionAction)(0),     // 14: venuemesh.events.v1.PositionAction
-	(v1.Side)(0),            // 15: venuemesh.common.v1.Side
-	(v11.OrderType)(0),      // 16: venuemesh.tradeflow.v1.OrderType
+	(DecisionStage)(0),         // 0: venuemesh.events.v1.DecisionStage
+	(DecisionOutcome)(0),       // 1: venuemesh.events.v1.DecisionOutcome
+	(SynthesisOutcome)(0),      // 2: venuemesh.events.v1.SynthesisOutcome
+	(SynthesisStepKind)(0),     // 3: venuemesh.events.v1.SynthesisStepKind
+	(OutcomeBarrier)(0),        // 4: venuemesh.events.v1.OutcomeBarrier
+	(*StageReport)(nil),        // 5: venuemesh.events.v1.StageReport
+	(*Fact)(nil),               // 6: venuemesh.events.v1.Fact
+	(*ExecutionIntent)(nil),    // 7: venuemesh.events.v1.ExecutionIntent
+	(*ModelClaim)(nil),         // 8: venuemesh.events.v1.ModelClaim
+	(*Synthesis)(nil),          // 9: venuemesh.events.v1.Synthesis
+	(*SynthesisStep)(nil),      // 10: venuemesh.events.v1.SynthesisStep
+	(*DecisionMade)(nil),       // 11: venuemesh.events.v1.DecisionMade
+	(*OutcomeObserved)(nil),    // 12: venuemesh.events.v1.OutcomeObserved
+	(*Check)(nil),              // 13: venuemesh.events.v1.Check
+	(PositionAction)(0),        // 14: venuemesh.events.v1.PositionAction
+	(v1.Side)(0),               // 15: venuemesh.common.v1.Side
+	(v11.OrderType)(0),         // 16: venuemesh.tradeflow.v1.OrderType
+	(*CalibrationApplied)(nil), // 17: venuemesh.events.v1.CalibrationApplied
 }
 var file_venuemesh_events_v1_decisions_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.StageReport.stage:type_name -> venuemesh.events.v1.DecisionStage
@@ -1382,12 +1394,13 @@ var file_venuemesh_events_v1_decisions_proto_depIdxs = []int32{
 	5,  // 10: venuemesh.events.v1.DecisionMade.stages:type_name -> venuemesh.events.v1.StageReport
 	6,  // 11: venuemesh.events.v1.DecisionMade.facts:type_name -> venuemesh.events.v1.Fact
 	9,  // 12: venuemesh.events.v1.DecisionMade.synthesis:type_name -> venuemesh.events.v1.Synthesis
-	4,  // 13: venuemesh.events.v1.OutcomeObserved.barrier:type_name -> venuemesh.events.v1.OutcomeBarrier
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	17, // 13: venuemesh.events.v1.DecisionMade.calibration:type_name -> venuemesh.events.v1.CalibrationApplied
+	4,  // 14: venuemesh.events.v1.OutcomeObserved.barrier:type_name -> venuemesh.events.v1.OutcomeBarrier
+	15, // [15:15] is the sub-list for method output_type
+	15, // [15:15] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_decisions_proto_init() }
@@ -1395,6 +1408,7 @@ func file_venuemesh_events_v1_decisions_proto_init() {
 	if File_venuemesh_events_v1_decisions_proto != nil {
 		return
 	}
+	file_venuemesh_events_v1_calibrations_proto_init()
 	file_venuemesh_events_v1_checks_proto_init()
 	file_venuemesh_events_v1_signals_proto_init()
 	file_venuemesh_events_v1_decisions_proto_msgTypes[7].OneofWrappers = []any{}

@@ -280,6 +280,8 @@ type Event struct {
 	//	*Event_DecisionMade
 	//	*Event_OutcomeObserved
 	//	*Event_SynthesisStep
+	//	*Event_CalibrationUpdated
+	//	*Event_CalibrationDrift
 	//	*Event_OrderRequested
 	//	*Event_VerdictGiven
 	//	*Event_OrdersSubmitted
@@ -439,6 +441,24 @@ func (x *Event) GetSynthesisStep() *SynthesisStep {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_SynthesisStep); ok {
 			return x.SynthesisStep
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetCalibrationUpdated() *CalibrationUpdated {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_CalibrationUpdated); ok {
+			return x.CalibrationUpdated
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetCalibrationDrift() *CalibrationDrift {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_CalibrationDrift); ok {
+			return x.CalibrationDrift
 		}
 	}
 	return nil
@@ -662,6 +682,16 @@ type Event_SynthesisStep struct {
 	SynthesisStep *SynthesisStep `protobuf:"bytes,27,opt,name=synthesis_step,json=synthesisStep,proto3,oneof"`
 }
 
+type Event_CalibrationUpdated struct {
+	// Another calibration map is in force.
+	CalibrationUpdated *CalibrationUpdated `protobuf:"bytes,28,opt,name=calibration_updated,json=calibrationUpdated,proto3,oneof"`
+}
+
+type Event_CalibrationDrift struct {
+	// A calibration map fits no more.
+	CalibrationDrift *CalibrationDrift `protobuf:"bytes,29,opt,name=calibration_drift,json=calibrationDrift,proto3,oneof"`
+}
+
 type Event_OrderRequested struct {
 	// A person, or a program with a token, has asked for an order.
 	OrderRequested *OrderRequested `protobuf:"bytes,30,opt,name=order_requested,json=orderRequested,proto3,oneof"`
@@ -777,6 +807,10 @@ func (*Event_OutcomeObserved) isEvent_Payload() {}
 
 func (*Event_SynthesisStep) isEvent_Payload() {}
 
+func (*Event_CalibrationUpdated) isEvent_Payload() {}
+
+func (*Event_CalibrationDrift) isEvent_Payload() {}
+
 func (*Event_OrderRequested) isEvent_Payload() {}
 
 func (*Event_VerdictGiven) isEvent_Payload() {}
@@ -887,7 +921,7 @@ var File_venuemesh_events_v1_event_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1fvenuemesh/events/v1/event.proto\x12\x13venuemesh.events.v1\x1a\x1fvenuemesh/common/v1/types.proto\x1a#venuemesh/events/v1/decisions.proto\x1a$venuemesh/events/v1/executions.proto\x1a\"venuemesh/events/v1/postings.proto\x1a)venuemesh/events/v1/reconciliations.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a!venuemesh/events/v1/signals.proto\x1a venuemesh/events/v1/system.proto\"e\n" +
+	"\x1fvenuemesh/events/v1/event.proto\x12\x13venuemesh.events.v1\x1a\x1fvenuemesh/common/v1/types.proto\x1a&venuemesh/events/v1/calibrations.proto\x1a#venuemesh/events/v1/decisions.proto\x1a$venuemesh/events/v1/executions.proto\x1a\"venuemesh/events/v1/postings.proto\x1a)venuemesh/events/v1/reconciliations.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a!venuemesh/events/v1/signals.proto\x1a venuemesh/events/v1/system.proto\"e\n" +
 	"\rEventPosition\x128\n" +
 	"\x06stream\x18\x01 \x01(\x0e2 .venuemesh.events.v1.EventStreamR\x06stream\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\x82\x02\n" +
@@ -899,7 +933,7 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\tR\binterval\x12 \n" +
 	"\fopen_time_ns\x18\x06 \x01(\x10R\n" +
 	"openTimeNs\x12\x1a\n" +
-	"\brevision\x18\a \x01(\rR\brevision\"\xba\x12\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\xec\x13\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -914,7 +948,9 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\x16strategy_state_changed\x18\x15 \x01(\v2).venuemesh.events.v1.StrategyStateChangedH\x00R\x14strategyStateChanged\x12H\n" +
 	"\rdecision_made\x18\x19 \x01(\v2!.venuemesh.events.v1.DecisionMadeH\x00R\fdecisionMade\x12Q\n" +
 	"\x10outcome_observed\x18\x1a \x01(\v2$.venuemesh.events.v1.OutcomeObservedH\x00R\x0foutcomeObserved\x12K\n" +
-	"\x0esynthesis_step\x18\x1b \x01(\v2\".venuemesh.events.v1.SynthesisStepH\x00R\rsynthesisStep\x12N\n" +
+	"\x0esynthesis_step\x18\x1b \x01(\v2\".venuemesh.events.v1.SynthesisStepH\x00R\rsynthesisStep\x12Z\n" +
+	"\x13calibration_updated\x18\x1c \x01(\v2'.venuemesh.events.v1.CalibrationUpdatedH\x00R\x12calibrationUpdated\x12T\n" +
+	"\x11calibration_drift\x18\x1d \x01(\v2%.venuemesh.events.v1.CalibrationDriftH\x00R\x10calibrationDrift\x12N\n" +
 	"\x0forder_requested\x18\x1e \x01(\v2#.venuemesh.events.v1.OrderRequestedH\x00R\x0eorderRequested\x12H\n" +
 	"\rverdict_given\x18\x1f \x01(\v2!.venuemesh.events.v1.VerdictGivenH\x00R\fverdictGiven\x12Q\n" +
 	"\x10orders_submitted\x18  \x01(\v2$.venuemesh.events.v1.OrdersSubmittedH\x00R\x0fordersSubmitted\x12E\n" +
@@ -978,27 +1014,29 @@ var file_venuemesh_events_v1_event_proto_goTypes = []any{
 	(*DecisionMade)(nil),          // 9: venuemesh.events.v1.DecisionMade
 	(*OutcomeObserved)(nil),       // 10: venuemesh.events.v1.OutcomeObserved
 	(*SynthesisStep)(nil),         // 11: venuemesh.events.v1.SynthesisStep
-	(*OrderRequested)(nil),        // 12: venuemesh.events.v1.OrderRequested
-	(*VerdictGiven)(nil),          // 13: venuemesh.events.v1.VerdictGiven
-	(*OrdersSubmitted)(nil),       // 14: venuemesh.events.v1.OrdersSubmitted
-	(*ModeChanged)(nil),           // 15: venuemesh.events.v1.ModeChanged
-	(*PositionChanged)(nil),       // 16: venuemesh.events.v1.PositionChanged
-	(*PolicyChanged)(nil),         // 17: venuemesh.events.v1.PolicyChanged
-	(*ReconciliationChanged)(nil), // 18: venuemesh.events.v1.ReconciliationChanged
-	(*ProtectionChanged)(nil),     // 19: venuemesh.events.v1.ProtectionChanged
-	(*ProposalChanged)(nil),       // 20: venuemesh.events.v1.ProposalChanged
-	(*LegacyPositionChanged)(nil), // 21: venuemesh.events.v1.LegacyPositionChanged
-	(*PositionAdopted)(nil),       // 22: venuemesh.events.v1.PositionAdopted
-	(*StopTrailed)(nil),           // 23: venuemesh.events.v1.StopTrailed
-	(*OrderChanged)(nil),          // 24: venuemesh.events.v1.OrderChanged
-	(*OrderFilled)(nil),           // 25: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),             // 26: venuemesh.events.v1.CashMoved
-	(*BalancesOpened)(nil),        // 27: venuemesh.events.v1.BalancesOpened
-	(*PositionOpened)(nil),        // 28: venuemesh.events.v1.PositionOpened
-	(*PostingsBooked)(nil),        // 29: venuemesh.events.v1.PostingsBooked
-	(*PostingsRefused)(nil),       // 30: venuemesh.events.v1.PostingsRefused
-	(*CheckpointSigned)(nil),      // 31: venuemesh.events.v1.CheckpointSigned
-	(*CallMade)(nil),              // 32: venuemesh.events.v1.CallMade
+	(*CalibrationUpdated)(nil),    // 12: venuemesh.events.v1.CalibrationUpdated
+	(*CalibrationDrift)(nil),      // 13: venuemesh.events.v1.CalibrationDrift
+	(*OrderRequested)(nil),        // 14: venuemesh.events.v1.OrderRequested
+	(*VerdictGiven)(nil),          // 15: venuemesh.events.v1.VerdictGiven
+	(*OrdersSubmitted)(nil),       // 16: venuemesh.events.v1.OrdersSubmitted
+	(*ModeChanged)(nil),           // 17: venuemesh.events.v1.ModeChanged
+	(*PositionChanged)(nil),       // 18: venuemesh.events.v1.PositionChanged
+	(*PolicyChanged)(nil),         // 19: venuemesh.events.v1.PolicyChanged
+	(*ReconciliationChanged)(nil), // 20: venuemesh.events.v1.ReconciliationChanged
+	(*ProtectionChanged)(nil),     // 21: venuemesh.events.v1.ProtectionChanged
+	(*ProposalChanged)(nil),       // 22: venuemesh.events.v1.ProposalChanged
+	(*LegacyPositionChanged)(nil), // 23: venuemesh.events.v1.LegacyPositionChanged
+	(*PositionAdopted)(nil),       // 24: venuemesh.events.v1.PositionAdopted
+	(*StopTrailed)(nil),           // 25: venuemesh.events.v1.StopTrailed
+	(*OrderChanged)(nil),          // 26: venuemesh.events.v1.OrderChanged
+	(*OrderFilled)(nil),           // 27: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),             // 28: venuemesh.events.v1.CashMoved
+	(*BalancesOpened)(nil),        // 29: venuemesh.events.v1.BalancesOpened
+	(*PositionOpened)(nil),        // 30: venuemesh.events.v1.PositionOpened
+	(*PostingsBooked)(nil),        // 31: venuemesh.events.v1.PostingsBooked
+	(*PostingsRefused)(nil),       // 32: venuemesh.events.v1.PostingsRefused
+	(*CheckpointSigned)(nil),      // 33: venuemesh.events.v1.CheckpointSigned
+	(*CallMade)(nil),              // 34: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.EventPosition.stream:type_name -> venuemesh.events.v1.EventStream
@@ -1010,34 +1048,36 @@ var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	9,  // 6: venuemesh.events.v1.Event.decision_made:type_name -> venuemesh.events.v1.DecisionMade
 	10, // 7: venuemesh.events.v1.Event.outcome_observed:type_name -> venuemesh.events.v1.OutcomeObserved
 	11, // 8: venuemesh.events.v1.Event.synthesis_step:type_name -> venuemesh.events.v1.SynthesisStep
-	12, // 9: venuemesh.events.v1.Event.order_requested:type_name -> venuemesh.events.v1.OrderRequested
-	13, // 10: venuemesh.events.v1.Event.verdict_given:type_name -> venuemesh.events.v1.VerdictGiven
-	14, // 11: venuemesh.events.v1.Event.orders_submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
-	15, // 12: venuemesh.events.v1.Event.mode_changed:type_name -> venuemesh.events.v1.ModeChanged
-	16, // 13: venuemesh.events.v1.Event.position_changed:type_name -> venuemesh.events.v1.PositionChanged
-	17, // 14: venuemesh.events.v1.Event.policy_changed:type_name -> venuemesh.events.v1.PolicyChanged
-	18, // 15: venuemesh.events.v1.Event.reconciliation_changed:type_name -> venuemesh.events.v1.ReconciliationChanged
-	19, // 16: venuemesh.events.v1.Event.protection_changed:type_name -> venuemesh.events.v1.ProtectionChanged
-	20, // 17: venuemesh.events.v1.Event.proposal_changed:type_name -> venuemesh.events.v1.ProposalChanged
-	21, // 18: venuemesh.events.v1.Event.legacy_position_changed:type_name -> venuemesh.events.v1.LegacyPositionChanged
-	22, // 19: venuemesh.events.v1.Event.position_adopted:type_name -> venuemesh.events.v1.PositionAdopted
-	23, // 20: venuemesh.events.v1.Event.stop_trailed:type_name -> venuemesh.events.v1.StopTrailed
-	24, // 21: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
-	25, // 22: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
-	26, // 23: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
-	27, // 24: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
-	28, // 25: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
-	29, // 26: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
-	30, // 27: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
-	31, // 28: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
-	32, // 29: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
-	1,  // 30: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
-	3,  // 31: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	12, // 9: venuemesh.events.v1.Event.calibration_updated:type_name -> venuemesh.events.v1.CalibrationUpdated
+	13, // 10: venuemesh.events.v1.Event.calibration_drift:type_name -> venuemesh.events.v1.CalibrationDrift
+	14, // 11: venuemesh.events.v1.Event.order_requested:type_name -> venuemesh.events.v1.OrderRequested
+	15, // 12: venuemesh.events.v1.Event.verdict_given:type_name -> venuemesh.events.v1.VerdictGiven
+	16, // 13: venuemesh.events.v1.Event.orders_submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
+	17, // 14: venuemesh.events.v1.Event.mode_changed:type_name -> venuemesh.events.v1.ModeChanged
+	18, // 15: venuemesh.events.v1.Event.position_changed:type_name -> venuemesh.events.v1.PositionChanged
+	19, // 16: venuemesh.events.v1.Event.policy_changed:type_name -> venuemesh.events.v1.PolicyChanged
+	20, // 17: venuemesh.events.v1.Event.reconciliation_changed:type_name -> venuemesh.events.v1.ReconciliationChanged
+	21, // 18: venuemesh.events.v1.Event.protection_changed:type_name -> venuemesh.events.v1.ProtectionChanged
+	22, // 19: venuemesh.events.v1.Event.proposal_changed:type_name -> venuemesh.events.v1.ProposalChanged
+	23, // 20: venuemesh.events.v1.Event.legacy_position_changed:type_name -> venuemesh.events.v1.LegacyPositionChanged
+	24, // 21: venuemesh.events.v1.Event.position_adopted:type_name -> venuemesh.events.v1.PositionAdopted
+	25, // 22: venuemesh.events.v1.Event.stop_trailed:type_name -> venuemesh.events.v1.StopTrailed
+	26, // 23: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
+	27, // 24: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
+	28, // 25: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
+	29, // 26: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
+	30, // 27: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
+	31, // 28: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
+	32, // 29: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
+	33, // 30: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
+	34, // 31: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
+	1,  // 32: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
+	3,  // 33: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_event_proto_init() }
@@ -1045,6 +1085,7 @@ func file_venuemesh_events_v1_event_proto_init() {
 	if File_venuemesh_events_v1_event_proto != nil {
 		return
 	}
+	file_venuemesh_events_v1_calibrations_proto_init()
 	file_venuemesh_events_v1_decisions_proto_init()
 	file_venuemesh_events_v1_executions_proto_init()
 	file_venuemesh_events_v1_postings_proto_init()
@@ -1058,6 +1099,8 @@ func file_venuemesh_events_v1_event_proto_init() {
 		(*Event_DecisionMade)(nil),
 		(*Event_OutcomeObserved)(nil),
 		(*Event_SynthesisStep)(nil),
+		(*Event_CalibrationUpdated)(nil),
+		(*Event_CalibrationDrift)(nil),
 		(*Event_OrderRequested)(nil),
 		(*Event_VerdictGiven)(nil),
 		(*Event_OrdersSubmitted)(nil),
