@@ -1308,14 +1308,17 @@ type StreamLogsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The process, for routing through the gateway.
 	ServiceId string `protobuf:"bytes,1,opt,name=service_id,json=serviceId,proto3" json:"service_id,omitempty"`
-	// Only records with a larger number. 0: from the oldest that is wanted of those that are kept.
+	// Only records with a larger number. 0: from the oldest that is kept.
 	AfterNumber uint64 `protobuf:"varint,2,opt,name=after_number,json=afterNumber,proto3" json:"after_number,omitempty"`
-	// Most records of those that were kept when the call began, the newest. 0: all.
-	KeptRecordsMax uint32 `protobuf:"varint,3,opt,name=kept_records_max,json=keptRecordsMax,proto3" json:"kept_records_max,omitempty"`
+	// The start of the process to which after_number belongs, from a response. If it has started
+	// again, all records of its present start follow, as far as they are kept. 0: the present start.
+	StartTimeNs int64 `protobuf:"fixed64,3,opt,name=start_time_ns,json=startTimeNs,proto3" json:"start_time_ns,omitempty"`
+	// If after_number is 0: most records of those that are kept, the newest. 0: all.
+	KeptRecordsMax uint32 `protobuf:"varint,4,opt,name=kept_records_max,json=keptRecordsMax,proto3" json:"kept_records_max,omitempty"`
 	// The least level: "debug", "info", "warning" or "error". Empty: every level that is logged.
-	Level string `protobuf:"bytes,4,opt,name=level,proto3" json:"level,omitempty"`
+	Level string `protobuf:"bytes,5,opt,name=level,proto3" json:"level,omitempty"`
 	// Only records of this logger and of those below it, for example "venuemesh.ingest". Empty: all.
-	Logger        string `protobuf:"bytes,5,opt,name=logger,proto3" json:"logger,omitempty"`
+	Logger        string `protobuf:"bytes,6,opt,name=logger,proto3" json:"logger,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1364,6 +1367,13 @@ func (x *StreamLogsRequest) GetAfterNumber() uint64 {
 	return 0
 }
 
+func (x *StreamLogsRequest) GetStartTimeNs() int64 {
+	if x != nil {
+		return x.StartTimeNs
+	}
+	return 0
+}
+
 func (x *StreamLogsRequest) GetKeptRecordsMax() uint32 {
 	if x != nil {
 		return x.KeptRecordsMax
@@ -1394,7 +1404,9 @@ type StreamLogsResponse struct {
 	// longer kept when the stream came to them.
 	DroppedRecords uint64 `protobuf:"varint,2,opt,name=dropped_records,json=droppedRecords,proto3" json:"dropped_records,omitempty"`
 	// The number up to which the stream has come, also if the last records were not wanted.
-	NewestNumber  uint64 `protobuf:"varint,3,opt,name=newest_number,json=newestNumber,proto3" json:"newest_number,omitempty"`
+	NewestNumber uint64 `protobuf:"varint,3,opt,name=newest_number,json=newestNumber,proto3" json:"newest_number,omitempty"`
+	// The start of the process, ns since the Unix epoch. Numbers begin again with it.
+	StartTimeNs   int64 `protobuf:"fixed64,4,opt,name=start_time_ns,json=startTimeNs,proto3" json:"start_time_ns,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1450,6 +1462,13 @@ func (x *StreamLogsResponse) GetNewestNumber() uint64 {
 	return 0
 }
 
+func (x *StreamLogsResponse) GetStartTimeNs() int64 {
+	if x != nil {
+		return x.StartTimeNs
+	}
+	return 0
+}
+
 // A line of the log of a process.
 type LogRecord struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1463,8 +1482,8 @@ type LogRecord struct {
 	Logger string `protobuf:"bytes,4,opt,name=logger,proto3" json:"logger,omitempty"`
 	// What happened. At most 1,000 characters.
 	Event string `protobuf:"bytes,5,opt,name=event,proto3" json:"event,omitempty"`
-	// The further fields of the line by name, the first 32, each as text of at most 1,000 characters,
-	// and "exception" with at most 4,000.
+	// The further fields of the line by name, as text. All texts together have at most 4,000
+	// characters: what is longer is cut.
 	Fields        map[string]string `protobuf:"bytes,6,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1626,18 +1645,20 @@ const file_venuemesh_admin_v1_admin_proto_rawDesc = "" +
 	"\bMadeCall\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x17\n" +
 	"\atime_ns\x18\x02 \x01(\x10R\x06timeNs\x121\n" +
-	"\x04call\x18\x03 \x01(\v2\x1d.venuemesh.events.v1.CallMadeR\x04call\"\xca\x01\n" +
+	"\x04call\x18\x03 \x01(\v2\x1d.venuemesh.events.v1.CallMadeR\x04call\"\xee\x01\n" +
 	"\x11StreamLogsRequest\x12'\n" +
 	"\n" +
 	"service_id\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\tserviceId\x12!\n" +
-	"\fafter_number\x18\x02 \x01(\x04R\vafterNumber\x12(\n" +
-	"\x10kept_records_max\x18\x03 \x01(\rR\x0ekeptRecordsMax\x12\x1d\n" +
-	"\x05level\x18\x04 \x01(\tB\a\xbaH\x04r\x02\x18\aR\x05level\x12 \n" +
-	"\x06logger\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06logger\"\x9b\x01\n" +
+	"\fafter_number\x18\x02 \x01(\x04R\vafterNumber\x12\"\n" +
+	"\rstart_time_ns\x18\x03 \x01(\x10R\vstartTimeNs\x12(\n" +
+	"\x10kept_records_max\x18\x04 \x01(\rR\x0ekeptRecordsMax\x12\x1d\n" +
+	"\x05level\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18\aR\x05level\x12 \n" +
+	"\x06logger\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\x06logger\"\xbf\x01\n" +
 	"\x12StreamLogsResponse\x127\n" +
 	"\arecords\x18\x01 \x03(\v2\x1d.venuemesh.admin.v1.LogRecordR\arecords\x12'\n" +
 	"\x0fdropped_records\x18\x02 \x01(\x04R\x0edroppedRecords\x12#\n" +
-	"\rnewest_number\x18\x03 \x01(\x04R\fnewestNumber\"\xfe\x01\n" +
+	"\rnewest_number\x18\x03 \x01(\x04R\fnewestNumber\x12\"\n" +
+	"\rstart_time_ns\x18\x04 \x01(\x10R\vstartTimeNs\"\xfe\x01\n" +
 	"\tLogRecord\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x17\n" +
 	"\atime_ns\x18\x02 \x01(\x10R\x06timeNs\x12\x14\n" +
