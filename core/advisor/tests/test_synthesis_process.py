@@ -100,7 +100,10 @@ async def repeated(process, raised: event_pb2.Event, decision: event_pb2.Event) 
     """The decision made again from its record."""
     made = decision.decision_made
     request = advisor_pb2.DecideRequest(
-        signal=raised.signal_raised, facts=made.facts, synthesis=made.synthesis
+        signal=raised.signal_raised,
+        facts=made.facts,
+        synthesis=made.synthesis,
+        calibration_map=made.calibration.map,
     )
     async with rpc.channel(process.address) as channel:
         stub = advisor_pb2_grpc.AdvisorStub(channel)
