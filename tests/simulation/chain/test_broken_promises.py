@@ -351,7 +351,7 @@ FAULTS = [
     (take_what_has_expired, Promise.IN_TIME, 62),
     (take_unclear_refusals_for_clear, Promise.ONE_OUTCOME, 6),
     (give_up_early, Promise.ONE_OUTCOME, 3),
-    (act_without_the_lease, Promise.FENCED, 76),
+    (act_without_the_lease, Promise.FENCED, 5),
     (wait_for_nothing, Promise.CLOSED, 21),
     (close_the_whole, Promise.CLOSED, 0),
     (close_while_fills_are_missing, Promise.CLOSED, 1),
