@@ -74,7 +74,8 @@ def _table(found: proposals_pb2.ListProposalsResponse) -> Table:
         asked, content = one.requested, one.requested.content
         operation = word(signed_pb2.Operation.Name(asked.operation), "OPERATION_")
         account = f"{content.venue}/{content.account}"
-        orders = "; ".join(map(_terms, [content, *asked.others])) or asked.target_client_order_id
+        terms = "; ".join(map(_terms, [content, *asked.others]))
+        orders = " to ".join(filter(None, (asked.target_client_order_id, terms)))
         expires = time_text(one.expires_time_ns)
         what = (operation, account, content.symbol, orders, expires, asked.reason)
         rows.append((asked.request_id, asked.caller, *what))

@@ -23,7 +23,7 @@ async def command(*words: str) -> int:
     return await asyncio.to_thread(cli.main, ["order", *words])
 
 
-def proposal(request_id: str, caller: str) -> Proposal:
+def proposal(request_id: str, caller: str, amended: str = "") -> Proposal:
     content = orders_pb2.OrderContent(
         venue="binance",
         account="paper",
@@ -37,7 +37,8 @@ def proposal(request_id: str, caller: str) -> Proposal:
         caller=caller,
         request_id=request_id,
         reason="[b]the trend[/b]",
-        operation=signed_pb2.OPERATION_PLACE,
+        operation=signed_pb2.OPERATION_AMEND if amended else signed_pb2.OPERATION_PLACE,
+        target_client_order_id=amended,
         content=content,
     )
     now_ns = time.time_ns()
@@ -49,7 +50,11 @@ async def proposed(postgres_url, where):
     """Proposals of a model, and of the caller of the command, who shows no token."""
     database = Database(postgres_url)
     async with database.transaction() as connection:
-        for one in (proposal("r1", "robot"), proposal("r2", "robot"), proposal("r3", "nobody")):
+        for one in (
+            proposal("r1", "robot"),
+            proposal("r2", "robot"),
+            proposal("r3", "nobody", "c1"),
+        ):
             await proposals.add(connection, one)
     await database.close()
 
@@ -59,6 +64,7 @@ async def test_proposals_are_listed_confirmed_and_declined(where, proposed, caps
     shown = capsys.readouterr().out
     assert "robot" in shown
     assert "buy 0.01 limit 60000" in shown
+    assert "c1 to buy 0.01 limit 60000" in shown
     assert "[b]the trend[/b]" in shown
     # No venue runs here: what is confirmed is checked, and blocked.
     assert await command("confirm", "r1", *where) == 1

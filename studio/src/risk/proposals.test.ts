@@ -79,6 +79,12 @@ test("a proposal is shown with all terms of its orders", () => {
   expect(proposalText(proposed)).toBe(
     "place: Buy 0.01 BTCUSDT limit 60000; Sell 0.01 BTCUSDT stop stop 59000, binance/paper",
   );
+  const amendment = create(ProposalSchema, {
+    requested: { operation: Operation.AMEND, content, targetClientOrderId: "c1" },
+  });
+  expect(proposalText(amendment)).toBe(
+    "amend: c1 to Buy 0.01 BTCUSDT limit 60000, binance/paper",
+  );
   const cancel = create(ProposalSchema, {
     requested: { operation: Operation.CANCEL, content: place, targetClientOrderId: "c1" },
   });

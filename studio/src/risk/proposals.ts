@@ -65,12 +65,12 @@ export function outcomeText(response: SubmitManualResponse | undefined): string 
   return `It is approved, and ${enumText(SubmissionOutcome, outcome)}${why}.`;
 }
 
-/** "place: Buy 0.01 BTCUSDT limit 60000, binance/paper". */
+/** "amend: ID to Buy 0.01 BTCUSDT limit 60000, binance/paper". */
 export function proposalText({ requested }: Proposal): string {
   if (!requested?.content) return "";
   const { operation, content, others, targetClientOrderId } = requested;
   const orders = [content, ...others].map(termsText).filter((one) => one !== "");
-  const what = orders.length > 0 ? orders.join("; ") : targetClientOrderId;
+  const what = [targetClientOrderId, orders.join("; ")].filter((one) => one !== "").join(" to ");
   const { venue, account } = content;
   return `${enumText(Operation, operation)}: ${what}, ${venue}/${account}`;
 }

@@ -93,6 +93,32 @@ async def test_an_order_of_a_model_is_sent_when_a_person_confirms_it(mesh, robot
     assert order_command(mesh, "cancel", VENUE, client_order_id).returncode == 0
 
 
+async def test_an_amendment_of_a_model_is_done_when_a_person_confirms_it(mesh, robot):
+    placed = proposed(mesh, "model-2")
+    order_path = f"/v1/venues/{VENUE}/orders/{{}}?account=demo"
+    async with scripted_model(mesh, robot) as model:
+        await model.answer("risk_submit_manual", **placed)
+        taken = json.loads(order_command(mesh, "confirm", "model-2").stdout)
+        (order,) = taken["submitted"]["submitted"]["orders"]
+        target = order["client_order_id"]
+        # This venue amends an order to a smaller size only.
+        amended = placed | {
+            "request_id": "model-3",
+            "operation": "OPERATION_AMEND",
+            "target_client_order_id": target,
+            "content": placed["content"] | {"size": "0.005"},
+        }
+        answer = await model.answer("risk_submit_manual", **amended)
+        assert answer["proposal"]["state"] == "PROPOSAL_STATE_PENDING"
+        assert rest(mesh, order_path.format(target))["order"]["content"]["size"] == "0.01"
+        confirmed = order_command(mesh, "confirm", "model-3")
+        assert confirmed.returncode == 0, confirmed.stdout + confirmed.stderr
+        assert rest(mesh, order_path.format(target))["order"]["content"]["size"] == "0.005"
+        seen = await model.answer("risk_submit_manual", **amended)
+    assert seen["submitted"]["outcome"] == "SUBMISSION_OUTCOME_TAKEN"
+    assert order_command(mesh, "cancel", VENUE, target).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [

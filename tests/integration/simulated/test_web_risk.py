@@ -115,3 +115,42 @@ def test_mode_is_set_with_a_reason_and_released(caller, room):
     room.get_by_test_id("mode-back").click()
     row.get_by_text("active").wait_for()
     assert row.get_by_test_id("release-mode").count() == 0
+
+
+@pytest.mark.parametrize("button", ["confirm-proposal", "decline-proposal"])
+def test_proposal_of_a_model_is_decided_in_its_dialog(simulated, caller, room, button):
+    terms = {"caller": "robot", "roles": ["ROLE_TRADER"], "for_model": True}
+    _, issued = simulated.post("/v1/tokens", terms)
+    name, price = f"web-{button}", str(caller.best_bid() - 1_000)
+    content = {
+        "venue": VENUE,
+        "account": ACCOUNT,
+        "symbol": SYMBOL,
+        "side": "SIDE_BUY",
+        "type": "ORDER_TYPE_LIMIT",
+        "size": "0.01",
+        "price": price,
+    }
+    request = {
+        "request_id": name,
+        "operation": "OPERATION_PLACE",
+        "reason": "the spread is wide <b>and more</b>",
+        "content": content,
+    }
+    status, answer = simulated.post("/v1/inspector/orders", request, token=issued["token"])
+    assert (status, answer["proposal"]["state"]) == (200, "PROPOSAL_STATE_PENDING"), answer
+    row = room.locator(f"[data-testid=proposal-row][data-request='{name}']")
+    row.get_by_test_id("decide-proposal").click()
+    question = room.get_by_test_id("proposal-question").inner_text()
+    assert question == f"place: Buy 0.01 {SYMBOL} limit {price}, {VENUE}/{ACCOUNT}"
+    assert room.get_by_test_id("proposal-reason").inner_text() == request["reason"]
+    room.get_by_test_id("decline-reason").fill("a look at the dialog")
+    room.get_by_test_id(button).click()
+    outcome = room.get_by_test_id("proposal-done")
+    outcome.wait_for()
+    is_confirmed = button == "confirm-proposal"
+    assert ("taken" if is_confirmed else "declined") in outcome.inner_text()
+    room.get_by_test_id("proposal-back").click()
+    row.wait_for(state="detached")
+    _, answer = simulated.post("/v1/inspector/orders", request, token=issued["token"])
+    assert ("submitted" in answer) == is_confirmed, answer
