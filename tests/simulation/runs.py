@@ -48,6 +48,8 @@ def play(seed, make, module) -> Result:
         with _what_a_kill_leaves_ignored():
             run(scenario())
     except Exception as error:
+        if not found:
+            raise
         lines = traceback.format_exc().splitlines()
         history = found[0]
         history.lines += lines

@@ -97,7 +97,7 @@ class RiskRun:
         self.store, self.redis = store, RedisStreams(self.random("redis"))
         self.faults = DatabaseFaults(self.random("database"), clock, self.history)
         store.begin(clock, self.faults, partial(self.history.broke, Promise.NO_ERROR))
-        self.market = Market(self.random("market"), clock)
+        self.market = Market(self.random("market"), clock, self.random("bars"))
         self._venue_faults = VenueFaults.drawn(self.random("faults"))
         self.owners = {}
         """By lifecycle, the strategy."""

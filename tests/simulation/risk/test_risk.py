@@ -138,7 +138,7 @@ def venue():
     """A venue where everything is of one strategy, and approvals are not looked at."""
     clock, chance = FastClock(), random.Random(0)
     history = History(lambda: 0)
-    market = Market(chance, clock)
+    market = Market(chance, clock, chance)
     found = TradingVenue(chance, clock, market, VenueFaults(), history, owner=lambda _: "ema")
     found._verify = lambda approved: None
     return found, history
