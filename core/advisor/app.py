@@ -70,8 +70,7 @@ async def run(
     venues, answer_seconds_max = runtime.channels(VENUE), settings.book_answer_max_ms / 1000
     prices = BestPriceClient(venues, answer_seconds_max, clock)
     instruments = ListedInstruments(venues, answer_seconds_max, clock)
-    interval_s = settings.ledger_interval_ms / 1000
-    accounts = LedgerAccounts(runtime.channels(LEDGER), interval_s, clock)
+    accounts = LedgerAccounts(runtime.channels(LEDGER), settings.ledger_interval_ms / 1000, clock)
     collect = FactCollector(prices, instruments, accounts, clock).collect
     metrics = AdvisorMetrics(runtime.meter)
     maps = StoredMaps(database)
@@ -97,7 +96,8 @@ async def run(
     )
     outcome_consumer = EventConsumer(outcomes, database, asking_reader, degraded_reasons, clock)
 
-    runtime.serve(advisor_pb2.DESCRIPTOR, "Advisor", AdvisorServicer(collect, maps.load, rules))
+    servicer = AdvisorServicer(collect, maps.load, rules, database, clock)
+    runtime.serve(advisor_pb2.DESCRIPTOR, "Advisor", servicer)
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.run_task("instruments", instruments.run)
     # The ledger has its rights when this process has.

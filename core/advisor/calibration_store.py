@@ -19,6 +19,7 @@ _MAPS = (
     " JOIN unnest(%s::text[], %s::text[]) AS wanted (name, of) ON strategy = name"
     " AND (is_pool OR regime = of)"
 )
+_REPORTS = "SELECT calibration FROM advisor_calibrations WHERE %s IN ('', strategy)"
 _SAVE = (
     "INSERT INTO advisor_calibrations SELECT * FROM unnest(%s::text[], %s::boolean[], %s::text[],"
     " %s::bigint[], %s::bytea[], %s::bytea[]) ON CONFLICT (strategy, is_pool, regime) DO UPDATE"
@@ -102,6 +103,14 @@ async def load_maps(
 def first_map(strategy: str) -> calibrations_pb2.CalibrationMap:
     """The map of a strategy without outcomes."""
     return map_message(strategy, POOL, Calibrator().maps[POOL])
+
+
+async def load_reports(
+    connection: Connection, strategy: str
+) -> list[calibrations_pb2.CalibrationUpdated]:
+    """The maps in force of a strategy, or of all if it is empty."""
+    rows = await connection.execute(_REPORTS, [strategy])
+    return [calibrations_pb2.CalibrationUpdated.FromString(bytes(row[0])) async for row in rows]
 
 
 async def save(connection: Connection, rows: Sequence[CalibrationRow]) -> None:

@@ -3,27 +3,40 @@
 from typing import Any
 
 import grpc
-from venuemesh.advisor.v1 import advisor_pb2, advisor_pb2_grpc
+from venuemesh.advisor.v1 import advisor_pb2, advisor_pb2_grpc, decision_reports_pb2
 from venuemesh.events.v1 import calibrations_pb2
 
+from core.advisor import attribution, calibration_store, decision_reports
 from core.advisor.calibration.messages import read_map
 from core.advisor.decider import decide
 from core.advisor.decision_case import DecisionCase
 from core.advisor.facts import RULES_VERSION, RULES_VERSION_NOW, DecisionFacts
 from core.advisor.settings import DecisionRules
 from core.advisor.signal_handler import CollectFacts, LoadMaps
+from kit.base.clock import Clock
+from kit.base.database import Database
 from kit.base.errors import BadRequest
+from kit.base.paging import Position, page_of
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class AdvisorServicer(advisor_pb2_grpc.AdvisorServicer):
-    """Decides, and stores nothing."""
+    """Decides, and reports decisions, calibration and attribution. Stores nothing."""
 
-    def __init__(self, collect: CollectFacts, load_maps: LoadMaps, rules: DecisionRules) -> None:
+    def __init__(
+        self,
+        collect: CollectFacts,
+        load_maps: LoadMaps,
+        rules: DecisionRules,
+        database: Database,
+        clock: Clock,
+    ) -> None:
         self._collect = collect
         self._load_maps = load_maps
         self._rules = rules
+        self._database = database
+        self._clock = clock
 
     async def Decide(
         self, request: advisor_pb2.DecideRequest, context: Context
@@ -38,6 +51,49 @@ class AdvisorServicer(advisor_pb2_grpc.AdvisorServicer):
         return advisor_pb2.DecideResponse(
             decision=decide(case), config_hash=self._rules.config_hash(facts.rules_version)
         )
+
+    async def ListDecisions(
+        self, request: decision_reports_pb2.ListDecisionsRequest, context: Context
+    ) -> decision_reports_pb2.ListDecisionsResponse:
+        return await decision_reports.list_decisions(self._database, request)
+
+    async def ExplainDecision(
+        self, request: decision_reports_pb2.ExplainDecisionRequest, context: Context
+    ) -> decision_reports_pb2.ExplainDecisionResponse:
+        return await decision_reports.explain(self._database, request.event_id)
+
+    async def RepeatDecision(
+        self, request: decision_reports_pb2.RepeatDecisionRequest, context: Context
+    ) -> decision_reports_pb2.RepeatDecisionResponse:
+        return await decision_reports.repeat(self._database, request.event_id, self._rules)
+
+    async def ListCalibrations(
+        self, request: decision_reports_pb2.ListCalibrationsRequest, context: Context
+    ) -> decision_reports_pb2.ListCalibrationsResponse:
+        async with self._database.reading() as connection:
+            found = await calibration_store.load_reports(connection, request.strategy)
+        found.sort(key=_place)
+        page, token = page_of(request, found, _place)
+        rows = [
+            decision_reports_pb2.RegimeCalibration(
+                map=one.map, report=one.report if one.HasField("report") else None
+            )
+            for one in page
+        ]
+        return decision_reports_pb2.ListCalibrationsResponse(
+            calibrations=rows, next_page_token=token
+        )
+
+    async def GetAttribution(
+        self, request: decision_reports_pb2.GetAttributionRequest, context: Context
+    ) -> decision_reports_pb2.GetAttributionResponse:
+        now_ns = self._clock.time_ns()
+        return await attribution.attribution(self._database, request, self._rules, now_ns)
+
+
+def _place(one: calibrations_pb2.CalibrationUpdated) -> Position:
+    """By strategy; first the map of all regimes."""
+    return [one.map.strategy, not one.map.is_pool, one.map.regime]
 
 
 def _given(

@@ -4,16 +4,14 @@ The advisor observes the outcome of each decision to enter, whether or not its o
 those are counted that a check has refused.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2, risk_pb2, signals_pb2
 from venuemesh.inspector.v1 import capital_reports_pb2
 
-from core.inspector import verdict_reports
 from core.inspector.first_events import SOURCE
 from core.inspector.submissions import RISK
 from core.inspector.verdict_inputs import FindInstrument
@@ -21,8 +19,8 @@ from kit.accounting import instruments
 from kit.accounting.amounts import ZERO, add, plain
 from kit.base.database import Connection, Database
 from kit.events import event_log
-from kit.events.streams import EventStream
-from kit.risk.order_checks import amount
+from kit.events.newest_events import NewestEvents
+from kit.risk.outcome_profits import outcome_profit
 
 DECISIONS = event_pb2.EVENT_STREAM_DECISIONS
 ISSUED = decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
@@ -73,7 +71,7 @@ class Suppression:
 class _ReadEvents:
     """What the newest events of both streams have."""
 
-    counted_since_ns: int
+    counted_since_ns: int = 0
     decisions: dict[bytes, event_pb2.Event] = field(default_factory=dict)
     outcomes: dict[bytes, decisions_pb2.OutcomeObserved] = field(default_factory=dict)
     """By decision."""
@@ -102,47 +100,33 @@ async def summarize(
         assets = None if terms is None else instruments.contract_assets(terms)
         asset = "" if assets is None else assets.settle or assets.quote
         key = SuppressionKey(event.instance, *refused, asset)
-        profit = None if terms is None or outcome is None else _profit(terms, intent, outcome)
+        profit = None
+        if terms is not None and outcome is not None:
+            profit = outcome_profit(terms, intent, outcome)
         sums = found.setdefault(key, Suppression())
         sums.add(profit, is_won=outcome is not None and outcome.is_won)
     return [found[key].message(key) for key in sorted(found)], read.counted_since_ns
 
 
 async def _read(connection: Connection, since_ns: int) -> _ReadEvents:
-    read = _ReadEvents(since_ns)
-    async for event in _newest(connection, DECISIONS, read):
-        if event.HasField("decision_made"):
-            read.decisions[event.event_id] = event
-        elif event.HasField("outcome_observed"):
-            read.outcomes[event.cause_ids[0]] = event.outcome_observed
-    async for event in _newest(connection, RISK, read):
+    newest = NewestEvents(since_ns, READ_EVENTS_MAX)
+    decisions = [
+        event
+        async for event in newest.of(connection, DECISIONS)
+        if event.HasField("decision_made") or event.HasField("outcome_observed")
+    ]
+    read = _ReadEvents()
+    async for event in newest.of(connection, RISK):
         given = event.verdict_given
         if given.verdict not in (risk_pb2.VERDICT_UNSPECIFIED, risk_pb2.VERDICT_ALLOW):
             read.refusals |= dict.fromkeys(event.cause_ids, given)
-    read.decisions = {
-        event_id: event
-        for event_id, event in read.decisions.items()
-        if event.time_ns >= read.counted_since_ns
-    }
+    read.counted_since_ns = newest.since_ns
+    for event in decisions:
+        if event.HasField("outcome_observed"):
+            read.outcomes[event.cause_ids[0]] = event.outcome_observed
+        elif event.time_ns >= read.counted_since_ns:
+            read.decisions[event.event_id] = event
     return read
-
-
-async def _newest(
-    connection: Connection, stream: EventStream, read: _ReadEvents
-) -> AsyncIterator[event_pb2.Event]:
-    """The events of a stream since ``counted_since_ns``, newest first. If they are too many, it
-    becomes the time of the oldest one."""
-    before, count = verdict_reports.NEWEST, 0
-    while page := await verdict_reports.read_before(connection, stream, before):
-        for one in page:
-            # An event is stored after its time.
-            if one.stored_time_ns < read.counted_since_ns:
-                return
-            yield one.event
-        before, count = page[-1].sequence, count + len(page)
-        if count >= READ_EVENTS_MAX:
-            read.counted_since_ns = max(read.counted_since_ns, page[-1].stored_time_ns)
-            return
 
 
 def _refused(
@@ -159,16 +143,3 @@ def _refused(
 
 def _reason(checks: Iterable[checks_pb2.Check]) -> str:
     return next((one.name for one in checks if one.result == BLOCKED), "")
-
-
-def _profit(
-    terms: types_pb2.Instrument,
-    intent: decisions_pb2.ExecutionIntent,
-    outcome: decisions_pb2.OutcomeObserved,
-) -> Decimal | None:
-    size, entry = amount(intent.size), amount(intent.reference_price)
-    end = amount(outcome.price) if outcome.HasField("is_won") else None
-    if size is None or entry is None or end is None:
-        return None
-    is_buy = intent.side == types_pb2.SIDE_BUY
-    return instruments.profit(terms, size if is_buy else -size, entry, end)

@@ -1,7 +1,7 @@
 """Lists verdicts with what they were about, newest first."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
 
 from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.inspector.v1 import risk_reports_pb2
@@ -9,30 +9,10 @@ from venuemesh.inspector.v1 import risk_reports_pb2
 from core.inspector.submissions import RISK
 from kit.base import paging
 from kit.base.database import Connection, Database
-from kit.base.errors import BadPageToken
-from kit.events import event_log
-from kit.events.streams import EventStream, stream_name
+from kit.events import event_log, newest_events
+from kit.events.newest_events import ReadEvent
 
 PAGE_VERDICTS, PAGE_VERDICTS_MAX = 100, 1_000
-READ_EVENTS = 250
-"""Events that are read at once."""
-READ_EVENTS_MAX = 5_000
-"""Read for one page at most: verdicts may be rare among other events."""
-
-_BEFORE = (
-    "SELECT sequence, stored_time_ns, body FROM events WHERE stream = %s AND sequence < %s"
-    " ORDER BY sequence DESC LIMIT %s"
-)
-NEWEST = 2**63 - 1
-"""Before this sequence are all events."""
-
-
-class ReadEvent(NamedTuple):
-    """A stored event."""
-
-    sequence: int
-    stored_time_ns: int
-    event: event_pb2.Event
 
 
 async def list_verdicts(
@@ -40,39 +20,13 @@ async def list_verdicts(
 ) -> risk_reports_pb2.ListVerdictsResponse:
     """The page of a request. Raises BadRequest, BadPageToken and StoreUnavailable."""
     size = paging.page_size(request.page_size, PAGE_VERDICTS, PAGE_VERDICTS_MAX)
-    before, read = _before(request), 0
-    found: list[risk_reports_pb2.ReportedVerdict] = []
-    while before > 1 and len(found) < size and read < READ_EVENTS_MAX:
-        async with database.transaction() as connection:
-            events = await read_before(connection, RISK, before)
-            wanted = [one for one in events if _is_wanted(request, one.event)]
-            wanted = wanted[: size - len(found)]
-            causes = await _causes(connection, [one.event for one in wanted])
-        found += [_report(one, causes) for one in wanted]
-        read += READ_EVENTS
-        # A full page ends with its last verdict, another one with the last event that was read.
-        last = (wanted if len(found) == size else events)[-1:]
-        before = last[0].sequence if last else 0
-    token = paging.make_token(request, [before]) if before > 1 else ""
-    return risk_reports_pb2.ListVerdictsResponse(verdicts=found, next_page_token=token)
-
-
-def _before(request: risk_reports_pb2.ListVerdictsRequest) -> int:
-    match paging.read_token(request):
-        case None:
-            return NEWEST
-        case [int(sequence)] if 0 < sequence < NEWEST:
-            return sequence
-    raise BadPageToken("page_token is not a page token", page_token=request.page_token)
-
-
-async def read_before(connection: Connection, stream: EventStream, before: int) -> list[ReadEvent]:
-    """Up to READ_EVENTS of a stream before a sequence, newest first."""
-    rows = await connection.execute(_BEFORE, [stream_name(stream), before, READ_EVENTS])
-    return [
-        ReadEvent(sequence, time_ns, event_pb2.Event.FromString(bytes(body)))
-        async for sequence, time_ns, body in rows
-    ]
+    is_wanted = partial(_is_wanted, request)
+    async with database.reading() as connection:
+        page = await newest_events.read_page(connection, RISK, request, size, is_wanted)
+        causes = await _causes(connection, [one.event for one in page.events])
+    return risk_reports_pb2.ListVerdictsResponse(
+        verdicts=[_report(one, causes) for one in page.events], next_page_token=page.next_token
+    )
 
 
 def _is_wanted(request: risk_reports_pb2.ListVerdictsRequest, event: event_pb2.Event) -> bool:

@@ -60,6 +60,8 @@ class RegimeMap(NamedTuple):
     """Whether decisions use the map. Otherwise they keep the conviction, up to the cap."""
     reason: str
     """Why it is not applied, or is no map of the regime's own. Empty otherwise."""
+    has_drifted: bool
+    """Whether the map before has drifted, and too few outcomes since then are known."""
 
     def probability(self, conviction: float) -> float:
         """The calibrated conviction, up to the cap."""
@@ -189,6 +191,7 @@ class Calibrator:
             selection.log_losses.get(MapKind.IDENTITY, 0.0),
             not refusals,
             "; ".join(reasons),
+            series.has_drifted,
         )
 
 

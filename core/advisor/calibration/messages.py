@@ -49,6 +49,7 @@ def map_message(
         brier_skill=None if found.report is None else found.report.brier_skill,
         is_applied=found.is_applied,
         reason=found.reason,
+        has_drifted=found.has_drifted,
     )
     chosen = found.map
     if isinstance(chosen, ShiftedMap):

@@ -51,9 +51,9 @@ def outcome(number, conviction, is_won, **fields) -> event_pb2.Event:
     )
 
 
-def outcomes(count) -> list[event_pb2.Event]:
+def outcomes(count, **fields) -> list[event_pb2.Event]:
     rows = zip(*planted(line(0.6, -0.7), count, 1), strict=True)
-    return [outcome(number, *row) for number, row in enumerate(rows)]
+    return [outcome(number, *row, **fields) for number, row in enumerate(rows)]
 
 
 class Advisor:

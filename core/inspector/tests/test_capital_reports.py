@@ -7,12 +7,13 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2, risk_pb2, signals_pb2
 from venuemesh.inspector.v1 import capital_reports_pb2
 
-from core.inspector import suppressed_signals, verdict_reports
+from core.inspector import suppressed_signals
 from core.inspector.tests.rig import DECISIONS, SPOT, START_NS, close, decision, mode
 from core.inspector.tests.test_limit_monitor import acting, hold_at, price_is
 from core.inspector.tests.test_limits import limited
 from core.inspector.tests.test_risk_reports import reports, until_verdicts
 from kit.accounting.instruments import profit
+from kit.events import newest_events
 
 SIGNALS = event_pb2.EVENT_STREAM_SIGNALS
 
@@ -120,7 +121,7 @@ async def test_older_signals_are_not_counted_and_the_answer_says_since_when(rig,
     assert found.counted_since_time_ns == START_NS + 2
     # Of a page of two, the older one is not read any more.
     monkeypatch.setattr(suppressed_signals, "READ_EVENTS_MAX", 1)
-    monkeypatch.setattr(verdict_reports, "READ_EVENTS", 1)
+    monkeypatch.setattr(newest_events, "READ_EVENTS", 1)
     found = await capital(rig, process, since_time_ns=1)
     assert found.counted_since_time_ns > START_NS
 

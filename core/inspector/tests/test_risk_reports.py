@@ -10,7 +10,6 @@ from venuemesh.events.v1 import risk_pb2
 from venuemesh.inspector.v1 import risk_reports_pb2
 from venuemesh.tradeflow.v1 import signed_pb2
 
-from core.inspector import verdict_reports
 from core.inspector.price_cache import PriceCache
 from core.inspector.protection import (
     CLOSING,
@@ -29,6 +28,7 @@ from core.inspector.tests.test_limit_monitor import acting, escalating, hold_at,
 from core.inspector.tests.test_limits import LIMIT, limited
 from core.inspector.tests.test_manual_orders import LENA, place
 from kit.base.errors import BadPageToken
+from kit.events import newest_events
 from kit.risk.escalation import EscalatedMode
 from kit.risk.policy import OPEN_POLICY
 from tests.support.waiting import eventually
@@ -331,8 +331,8 @@ async def test_verdict_that_closes_for_a_mode_names_what_it_closes(rig):
 
 
 async def test_pages_of_verdicts_join_also_where_refusals_are_rare(rig, monkeypatch):
-    monkeypatch.setattr(verdict_reports, "READ_EVENTS", 2)
-    monkeypatch.setattr(verdict_reports, "READ_EVENTS_MAX", 4)
+    monkeypatch.setattr(newest_events, "READ_EVENTS", 2)
+    monkeypatch.setattr(newest_events, "READ_EVENTS_MAX", 4)
     process = await acting(rig, OPEN_POLICY)
     await process.changes.set(mode(risk_pb2.TRADING_MODE_STANDING_DOWN), "otto")
     for number in (1, 2, 3):

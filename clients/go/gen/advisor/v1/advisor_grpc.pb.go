@@ -19,7 +19,12 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Advisor_Decide_FullMethodName = "/venuemesh.advisor.v1.Advisor/Decide"
+	Advisor_Decide_FullMethodName           = "/venuemesh.advisor.v1.Advisor/Decide"
+	Advisor_ListDecisions_FullMethodName    = "/venuemesh.advisor.v1.Advisor/ListDecisions"
+	Advisor_ExplainDecision_FullMethodName  = "/venuemesh.advisor.v1.Advisor/ExplainDecision"
+	Advisor_RepeatDecision_FullMethodName   = "/venuemesh.advisor.v1.Advisor/RepeatDecision"
+	Advisor_ListCalibrations_FullMethodName = "/venuemesh.advisor.v1.Advisor/ListCalibrations"
+	Advisor_GetAttribution_FullMethodName   = "/venuemesh.advisor.v1.Advisor/GetAttribution"
 )
 
 // AdvisorClient is the client API for Advisor service.
@@ -27,11 +32,26 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // Decides on signals. Each SignalRaised in the stream of signals gets exactly one DecisionMade in
-// the stream of decisions. Served by core/advisor.
+// the stream of decisions. Its reports change nothing. Served by core/advisor.
 type AdvisorClient interface {
 	// Decides on a signal without storing anything and without consequences. The same signal, facts
 	// and settings always make the same decision.
 	Decide(ctx context.Context, in *DecideRequest, opts ...grpc.CallOption) (*DecideResponse, error)
+	// Lists decisions with their outcomes, newest first. A page may have fewer decisions than
+	// page_size, or none, and still be followed by another one.
+	ListDecisions(ctx context.Context, in *ListDecisionsRequest, opts ...grpc.CallOption) (*ListDecisionsResponse, error)
+	// Returns all that a decision rests on: its signal, facts, stages, calibration map and answer of
+	// a language model. NOT_FOUND with UNKNOWN_EVENT: there is no such decision.
+	ExplainDecision(ctx context.Context, in *ExplainDecisionRequest, opts ...grpc.CallOption) (*ExplainDecisionResponse, error)
+	// Decides again from what a decision has recorded, with the settings of now, and compares. No
+	// venue and no language model is asked, and nothing is stored. NOT_FOUND with UNKNOWN_EVENT:
+	// there is no such decision.
+	RepeatDecision(ctx context.Context, in *RepeatDecisionRequest, opts ...grpc.CallOption) (*RepeatDecisionResponse, error)
+	// Lists the calibration maps in force, with their reports.
+	ListCalibrations(ctx context.Context, in *ListCalibrationsRequest, opts ...grpc.CallOption) (*ListCalibrationsResponse, error)
+	// Attributes the observed outcomes of decisions to strategies, regimes, rules, calibration maps
+	// and language models.
+	GetAttribution(ctx context.Context, in *GetAttributionRequest, opts ...grpc.CallOption) (*GetAttributionResponse, error)
 }
 
 type advisorClient struct {
@@ -52,16 +72,81 @@ func (c *advisorClient) Decide(ctx context.Context, in *DecideRequest, opts ...g
 	return out, nil
 }
 
+func (c *advisorClient) ListDecisions(ctx context.Context, in *ListDecisionsRequest, opts ...grpc.CallOption) (*ListDecisionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDecisionsResponse)
+	err := c.cc.Invoke(ctx, Advisor_ListDecisions_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *advisorClient) ExplainDecision(ctx context.Context, in *ExplainDecisionRequest, opts ...grpc.CallOption) (*ExplainDecisionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainDecisionResponse)
+	err := c.cc.Invoke(ctx, Advisor_ExplainDecision_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *advisorClient) RepeatDecision(ctx context.Context, in *RepeatDecisionRequest, opts ...grpc.CallOption) (*RepeatDecisionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RepeatDecisionResponse)
+	err := c.cc.Invoke(ctx, Advisor_RepeatDecision_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *advisorClient) ListCalibrations(ctx context.Context, in *ListCalibrationsRequest, opts ...grpc.CallOption) (*ListCalibrationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCalibrationsResponse)
+	err := c.cc.Invoke(ctx, Advisor_ListCalibrations_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *advisorClient) GetAttribution(ctx context.Context, in *GetAttributionRequest, opts ...grpc.CallOption) (*GetAttributionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetAttributionResponse)
+	err := c.cc.Invoke(ctx, Advisor_GetAttribution_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdvisorServer is the server API for Advisor service.
 // All implementations must embed UnimplementedAdvisorServer
 // for forward compatibility.
 //
 // Decides on signals. Each SignalRaised in the stream of signals gets exactly one DecisionMade in
-// the stream of decisions. Served by core/advisor.
+// the stream of decisions. Its reports change nothing. Served by core/advisor.
 type AdvisorServer interface {
 	// Decides on a signal without storing anything and without consequences. The same signal, facts
 	// and settings always make the same decision.
 	Decide(context.Context, *DecideRequest) (*DecideResponse, error)
+	// Lists decisions with their outcomes, newest first. A page may have fewer decisions than
+	// page_size, or none, and still be followed by another one.
+	ListDecisions(context.Context, *ListDecisionsRequest) (*ListDecisionsResponse, error)
+	// Returns all that a decision rests on: its signal, facts, stages, calibration map and answer of
+	// a language model. NOT_FOUND with UNKNOWN_EVENT: there is no such decision.
+	ExplainDecision(context.Context, *ExplainDecisionRequest) (*ExplainDecisionResponse, error)
+	// Decides again from what a decision has recorded, with the settings of now, and compares. No
+	// venue and no language model is asked, and nothing is stored. NOT_FOUND with UNKNOWN_EVENT:
+	// there is no such decision.
+	RepeatDecision(context.Context, *RepeatDecisionRequest) (*RepeatDecisionResponse, error)
+	// Lists the calibration maps in force, with their reports.
+	ListCalibrations(context.Context, *ListCalibrationsRequest) (*ListCalibrationsResponse, error)
+	// Attributes the observed outcomes of decisions to strategies, regimes, rules, calibration maps
+	// and language models.
+	GetAttribution(context.Context, *GetAttributionRequest) (*GetAttributionResponse, error)
 	mustEmbedUnimplementedAdvisorServer()
 }
 
@@ -74,6 +159,21 @@ type UnimplementedAdvisorServer struct{}
 
 func (UnimplementedAdvisorServer) Decide(context.Context, *DecideRequest) (*DecideResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Decide not implemented")
+}
+func (UnimplementedAdvisorServer) ListDecisions(context.Context, *ListDecisionsRequest) (*ListDecisionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDecisions not implemented")
+}
+func (UnimplementedAdvisorServer) ExplainDecision(context.Context, *ExplainDecisionRequest) (*ExplainDecisionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainDecision not implemented")
+}
+func (UnimplementedAdvisorServer) RepeatDecision(context.Context, *RepeatDecisionRequest) (*RepeatDecisionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RepeatDecision not implemented")
+}
+func (UnimplementedAdvisorServer) ListCalibrations(context.Context, *ListCalibrationsRequest) (*ListCalibrationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCalibrations not implemented")
+}
+func (UnimplementedAdvisorServer) GetAttribution(context.Context, *GetAttributionRequest) (*GetAttributionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAttribution not implemented")
 }
 func (UnimplementedAdvisorServer) mustEmbedUnimplementedAdvisorServer() {}
 func (UnimplementedAdvisorServer) testEmbeddedByValue()                 {}
@@ -114,6 +214,96 @@ func _Advisor_Decide_Handler(srv interface{}, ctx context.Context, dec func(inte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Advisor_ListDecisions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDecisionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdvisorServer).ListDecisions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Advisor_ListDecisions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdvisorServer).ListDecisions(ctx, req.(*ListDecisionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Advisor_ExplainDecision_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainDecisionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdvisorServer).ExplainDecision(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Advisor_ExplainDecision_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdvisorServer).ExplainDecision(ctx, req.(*ExplainDecisionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Advisor_RepeatDecision_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RepeatDecisionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdvisorServer).RepeatDecision(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Advisor_RepeatDecision_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdvisorServer).RepeatDecision(ctx, req.(*RepeatDecisionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Advisor_ListCalibrations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCalibrationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdvisorServer).ListCalibrations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Advisor_ListCalibrations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdvisorServer).ListCalibrations(ctx, req.(*ListCalibrationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Advisor_GetAttribution_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAttributionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdvisorServer).GetAttribution(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Advisor_GetAttribution_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdvisorServer).GetAttribution(ctx, req.(*GetAttributionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Advisor_ServiceDesc is the grpc.ServiceDesc for Advisor service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -124,6 +314,26 @@ var Advisor_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Decide",
 			Handler:    _Advisor_Decide_Handler,
+		},
+		{
+			MethodName: "ListDecisions",
+			Handler:    _Advisor_ListDecisions_Handler,
+		},
+		{
+			MethodName: "ExplainDecision",
+			Handler:    _Advisor_ExplainDecision_Handler,
+		},
+		{
+			MethodName: "RepeatDecision",
+			Handler:    _Advisor_RepeatDecision_Handler,
+		},
+		{
+			MethodName: "ListCalibrations",
+			Handler:    _Advisor_ListCalibrations_Handler,
+		},
+		{
+			MethodName: "GetAttribution",
+			Handler:    _Advisor_GetAttribution_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -117,7 +117,9 @@ type CalibrationMap struct {
 	// Whether decisions use the map. Otherwise they keep the conviction, up to conviction_max.
 	IsApplied bool `protobuf:"varint,15,opt,name=is_applied,json=isApplied,proto3" json:"is_applied,omitempty"`
 	// Why it is not applied, or is pooled. Empty: neither.
-	Reason        string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether the map before has drifted, and too few outcomes since then are known for another one.
+	HasDrifted    bool `protobuf:"varint,17,opt,name=has_drifted,json=hasDrifted,proto3" json:"has_drifted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -262,6 +264,13 @@ func (x *CalibrationMap) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *CalibrationMap) GetHasDrifted() bool {
+	if x != nil {
+		return x.HasDrifted
+	}
+	return false
 }
 
 // The map of a decision, and what it has made of the conviction.
@@ -652,7 +661,7 @@ var File_venuemesh_events_v1_calibrations_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_calibrations_proto_rawDesc = "" +
 	"\n" +
-	"&venuemesh/events/v1/calibrations.proto\x12\x13venuemesh.events.v1\"\xa2\x04\n" +
+	"&venuemesh/events/v1/calibrations.proto\x12\x13venuemesh.events.v1\"\xc3\x04\n" +
 	"\x0eCalibrationMap\x12\x1a\n" +
 	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12\x16\n" +
 	"\x06regime\x18\x02 \x01(\tR\x06regime\x12\x17\n" +
@@ -672,7 +681,9 @@ const file_venuemesh_events_v1_calibrations_proto_rawDesc = "" +
 	"brierSkill\x88\x01\x01\x12\x1d\n" +
 	"\n" +
 	"is_applied\x18\x0f \x01(\bR\tisApplied\x12\x16\n" +
-	"\x06reason\x18\x10 \x01(\tR\x06reasonB\x0e\n" +
+	"\x06reason\x18\x10 \x01(\tR\x06reason\x12\x1f\n" +
+	"\vhas_drifted\x18\x11 \x01(\bR\n" +
+	"hasDriftedB\x0e\n" +
 	"\f_brier_skill\"\x8d\x01\n" +
 	"\x12CalibrationApplied\x125\n" +
 	"\x03map\x18\x01 \x01(\v2#.venuemesh.events.v1.CalibrationMapR\x03map\x12\x1e\n" +
