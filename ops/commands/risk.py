@@ -16,14 +16,13 @@ from venuemesh.inspector.v1 import (
 )
 
 from kit.base.paging import whole_list
-from kit.events.event_ids import EVENT_ID_BYTES
-from kit.execution.request_ids import lifecycle_of
 from kit.risk.policy import Policy
 from kit.risk.policy_file import PolicyInvalid, PolicyProblem, read_policy
 from ops import gateway
 from ops.arguments import add_verbs
 from ops.data_files.time_text import parse_time
 from ops.errors import EXIT_FAILED, OperationsError, UsageError
+from ops.event_ids import event_id_of
 from ops.output import print_json
 from ops.risk import record, tables
 from ops.risk.record import SimulatedEntry
@@ -195,11 +194,8 @@ def _question(ids: list[str]) -> audit_pb2.WhyRequest:
     """Raises UsageError."""
     if len(ids) == 3:
         return audit_pb2.WhyRequest(venue=ids[0], account=ids[1], order_id=ids[2])
-    try:
-        event_id = lifecycle_of(ids[0]) or bytes.fromhex(ids[0])
-    except ValueError:
-        event_id = b""
-    if len(ids) != 1 or len(event_id) != EVENT_ID_BYTES:
+    event_id = event_id_of(ids[0])
+    if len(ids) != 1 or not event_id:
         raise UsageError(f"{' '.join(ids)!r} names no event and no order: allowed is {ORDER_FORM}")
     return audit_pb2.WhyRequest(event_id=event_id)
 

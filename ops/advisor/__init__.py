@@ -1,0 +1,1 @@
+"""Decisions and calibration on the command line."""
