@@ -13,9 +13,9 @@ from core.advisor.settings import DecisionRules
 from core.advisor.signal_handler import DECISIONS
 from kit.base import paging
 from kit.base.database import Connection, Database
-from kit.base.errors import UnknownEvent
+from kit.base.errors import BadRequest, UnknownEvent
 from kit.events import event_log, newest_events
-from kit.events.event_ids import event_id
+from kit.events.event_ids import EVENT_ID_BYTES, event_id
 
 PAGE_DECISIONS, PAGE_DECISIONS_MAX = 100, 1_000
 DIFFERENCES_MAX = 100
@@ -49,7 +49,8 @@ async def list_decisions(
 async def explain(
     database: Database, wanted_id: bytes
 ) -> decision_reports_pb2.ExplainDecisionResponse:
-    """All that a decision rests on. Raises UnknownEvent and StoreUnavailable."""
+    """All that a decision rests on. Raises BadRequest, UnknownEvent and
+    StoreUnavailable."""
     async with database.reading() as connection:
         found = await _load(connection, wanted_id)
         outcome_id = _outcome_id(found.decision)
@@ -65,7 +66,8 @@ async def explain(
 async def repeat(
     database: Database, wanted_id: bytes, rules: DecisionRules
 ) -> decision_reports_pb2.RepeatDecisionResponse:
-    """Decide again from the record. Raises UnknownEvent and StoreUnavailable."""
+    """Decide again from the record. Raises BadRequest, UnknownEvent and
+    StoreUnavailable."""
     async with database.reading() as connection:
         found = await _load(connection, wanted_id)
     made = repeated_event(found.signal, found.decision, rules)
@@ -138,7 +140,10 @@ def _outcome_id(decision: event_pb2.Event) -> bytes:
 
 
 async def _load(connection: Connection, wanted_id: bytes) -> StoredDecision:
-    """The decision with an id, or on the signal with this id. Raises UnknownEvent."""
+    """The decision with an id, or on the signal with this id. Raises BadRequest, UnknownEvent."""
+    if len(wanted_id) != EVENT_ID_BYTES:
+        text = f"event_id has {len(wanted_id)} bytes; allowed are {EVENT_ID_BYTES}"
+        raise BadRequest(text, field="event_id", value=wanted_id.hex(), allowed=EVENT_ID_BYTES)
     found = (await event_log.stored(connection, [wanted_id])).get(wanted_id)
     if found is not None and found.HasField("signal_raised"):
         decision_id = event_id(SOURCE, found.instance, [wanted_id])
@@ -161,14 +166,13 @@ def _report(
     report = decision_reports_pb2.ReportedDecision(
         event_id=decision.event_id,
         time_ns=decision.time_ns,
-        strategy=decision.instance,
         outcome=made.outcome,
         synthesis=made.synthesis.outcome,
     )
     for cause in decision.cause_ids:
         if cause in related:
             signal = related[cause].signal_raised
-            report.signal_id = cause
+            report.signal_id, report.strategy = cause, signal.strategy
             report.venue, report.account = signal.venue, signal.account
             report.symbol, report.regime = signal.symbol, signal.regime
             report.action, report.side = signal.action, signal.side

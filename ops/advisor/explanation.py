@@ -104,7 +104,7 @@ def _amount(text: str, unit: str) -> str:
     """A number with its unit, a point in time as such, or a word."""
     if not text.lstrip("-").replace(".", "", 1).isdigit():
         return text
-    return time_text(int(text)) if unit == "ns" else f"{text} {unit}".rstrip()
+    return time_text(int(text)) if unit == "ns" and text.isdigit() else f"{text} {unit}".rstrip()
 
 
 def _calibration(applied: calibrations_pb2.CalibrationApplied) -> Iterator[str]:

@@ -166,6 +166,8 @@ async def test_what_is_no_decision_is_not_explained(record):
     for wanted_id in (bytes(16), undecided.event_id, outcome_id):
         with pytest.raises(UnknownEvent, match=wanted_id.hex()):
             await record.explained(wanted_id)
+    with pytest.raises(BadRequest, match="event_id has 3 bytes"):
+        await record.explained(b"abc")
 
 
 async def test_a_decision_is_repeated_byte_for_byte(record):

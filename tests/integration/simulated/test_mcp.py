@@ -1,6 +1,7 @@
 """The door for models at a real mesh: every tool, and the questions of an operator."""
 
 import base64
+import inspect
 import json
 import os
 import socket
@@ -50,6 +51,8 @@ MAY_FAIL = {
     "mesh_prove": "",
     "mesh_why": "",
     "strategy_decide": "",
+    "strategy_explain_decision": "BAD_REQUEST",
+    "strategy_repeat_decision": "BAD_REQUEST",
     "history_get_order_book_at": "",
 }
 """Tools that have nothing to show for such arguments, with the reason."""
@@ -233,6 +236,18 @@ class Questions:
         assert decision["decision_made"]["intent"]["account"] == ACCOUNT
         assert signal["time"] == times.to_iso(chain[0].time_ns)
 
+    async def what_was_that_decision_made_of(self, model, mesh, chain):
+        event_id = base64.b64encode(chain[1].event_id).decode()
+        answer = await model.answer("strategy_explain_decision", event_id=event_id)
+        assert answer["signal"]["signal_raised"]["strategy"] == STRATEGY
+        assert answer["decision"]["decision_made"]["intent"]["account"] == ACCOUNT
+
+    async def would_it_be_made_again(self, model, mesh, chain):
+        event_id = base64.b64encode(chain[1].event_id).decode()
+        answer = await model.answer("strategy_repeat_decision", event_id=event_id)
+        # The chain of this test is made up.
+        assert "config_hash" in {row[0] for row in answer["differences"]["rows"]}
+
     async def are_the_books_balanced(self, model, mesh):
         totals = await model.answer("ledger_get_trial_balance")
         assert totals["balanced"] is True
@@ -264,7 +279,8 @@ def test_there_are_as_many_questions_as_promised():
 
 @pytest.mark.parametrize("question", QUESTIONS)
 async def test_a_scripted_model_answers(question, mesh, request):
-    more = {"chain": request.getfixturevalue("chain")} if question == "why_did_we_buy" else {}
+    wanted = inspect.signature(getattr(Questions, question)).parameters
+    more = {"chain": request.getfixturevalue("chain")} if "chain" in wanted else {}
     await check_answer(question, mesh, **more)
 
 
