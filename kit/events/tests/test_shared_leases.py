@@ -7,11 +7,13 @@ from contextlib import suppress
 import pytest
 
 from kit.base.database import Database
+from kit.base.errors import StoreUnavailable
 from kit.events.leases import LeaseLost
 from kit.events.shared_leases import SharedLeases
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 COUNT, SECONDS, COMMITS = 16, 3600.0, 60
+FREED_SECONDS = 0.3
 ALL = frozenset(range(COUNT))
 ACTIONS = ("kill", "time passes", "claim", "hand over", "leave", "commit")
 
@@ -98,6 +100,23 @@ async def test_taking_a_share_waits_for_a_transaction_that_holds_it(rig, member)
                 await asyncio.sleep(0.01)
         assert not taking.done()
     assert await taking == second.held == ALL
+
+
+async def test_a_holder_that_is_frozen_in_a_copy_is_ended(rig, member, postgres_url):
+    """The server waits for its data. No timeout ends that."""
+    database = Database(postgres_url)
+    frozen = SharedLeases(database, "detector", "a", COUNT, SECONDS)
+    await frozen.claim()
+    second = SharedLeases(rig.database, "detector", "b", COUNT, FREED_SECONDS)
+    with pytest.raises(StoreUnavailable):
+        async with database.transaction() as connection:
+            await frozen.hold(connection, [2])
+            async with connection.cursor() as cursor:
+                async with cursor.copy("COPY event_positions FROM STDIN"):
+                    await end(rig, "a")
+                    async with asyncio.timeout(WAIT_SECONDS_MAX):
+                        assert await second.claim() == second.held == ALL
+    await database.close()
 
 
 class Member:
