@@ -24,7 +24,7 @@ BEGIN
             ('venuemesh_recorder', ARRAY['trade_rows', 'quote_rows', 'book_batch_rows',
                 'frame_rows', 'ticker_rows', 'mark_rows', 'instruments'], ARRAY['INSERT']),
             ('venuemesh_recorder', ARRAY['candle_rows', 'gap_rows', 'instrument_terms',
-                'stream_positions'], ARRAY['INSERT', 'UPDATE']),
+                'stream_positions', 'leases'], ARRAY['INSERT', 'UPDATE']),
             ('venuemesh_bars', ARRAY['bars'], ARRAY['INSERT', 'UPDATE', 'DELETE']),
             ('venuemesh_bars', ARRAY['bar_revisions'], ARRAY['INSERT']),
             ('venuemesh_bars', ARRAY['bar_positions', 'bar_instruments', 'leases'],

@@ -7,7 +7,7 @@ from core.detector.bar_clients import BARS, HISTORY, BarClients
 from core.detector.context import DetectorContext
 from core.detector.evaluation import ProgramFolder, StrategyRefused
 from core.detector.input_clients import InputClients
-from core.detector.instance_shares import SHARES, InstanceShares
+from core.detector.instance_shares import POSITIONS_SHARE, InstanceShares
 from core.detector.metrics import DetectorMetrics
 from core.detector.peer_detectors import PeerDetectors
 from core.detector.positions import keep_positions
@@ -34,6 +34,7 @@ from kit.events.redis_events import RedisEvents
 from kit.events.relay import EventRelay
 from kit.events.settings import EventsSettings
 from kit.events.shared_leases import SharedLeases
+from kit.events.shared_work import SHARES, SharedWork
 from kit.marketdata.clients.listed_instruments import ListedInstruments
 
 SERVICE = "detector"
@@ -73,7 +74,8 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     inputs = SharedInputs(InputClients(runtime.channels(HISTORY)), clock)
     member = member_name(SERVICE, mesh.advertise_host or mesh.host, settings.port)
     leases = SharedLeases(database, SERVICE, member, SHARES, settings.lease_seconds)
-    shares = InstanceShares(leases, runtime.meter, degraded_reasons, clock)
+    work = SharedWork(leases, runtime.meter, degraded_reasons, clock)
+    shares = InstanceShares(work)
     listed = ListedInstruments(runtime.channels(VENUE), LISTING_SECONDS_MAX, clock)
     context = DetectorContext(
         database, bars, relay.wake, metrics, degraded_reasons, clock, inputs, listed, shares
@@ -89,10 +91,10 @@ async def run(settings: DetectorSettings, events: EventsSettings, mesh: MeshSett
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     runtime.run_task("instruments", listed.run)
     runtime.run_task("relay", after_migration(relay.run))
-    runtime.run_task("shares", after_migration(shares.run))
-    runtime.run_task("fills", lambda: shares.run_one(consumer.run))
+    runtime.run_task("shares", after_migration(work.run))
+    runtime.run_task("fills", lambda: work.run_share(POSITIONS_SHARE, consumer.run))
     runtime.run_task("strategies", after_migration(manager.run))
-    for finish in (pool.close, database.close, redis.close, shares.leave):
+    for finish in (pool.close, database.close, redis.close, work.leave):
         runtime.at_end(finish)
     await runtime.run()
 

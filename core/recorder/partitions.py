@@ -83,7 +83,7 @@ class PartitionManager:
         await self._measure()
 
     async def _kind(self) -> PartitioningMode:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             found = await connection.execute("SELECT is_native('trade_rows'), has_policies()")
             row = await found.fetchone()
         assert row is not None
@@ -92,7 +92,7 @@ class PartitionManager:
     async def _make_days(self, table: str) -> None:
         """Make the partitions of today, of tomorrow, and of rows outside all partitions."""
         now_ns = self._clock.time_ns()
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             await connection.execute(
                 "SELECT make_days(%s, %s || days_of_other_rows(%s, %s))",
                 [table, [now_ns, now_ns + DAY_NS], table, ROUND_DAYS_MAX],
@@ -100,11 +100,11 @@ class PartitionManager:
 
     async def _drop_days(self, kind: PartitioningMode, table: str, before_ns: int) -> None:
         if not kind.native:
-            async with self._database.transaction() as connection:
+            async with self._database.reading() as connection:
                 await connection.execute("SELECT drop_chunks_before(%s, %s)", [table, before_ns])
             return
         for _ in range(ROUND_DAYS_MAX):
-            async with self._database.transaction() as connection:
+            async with self._database.reading() as connection:
                 found = await connection.execute(
                     "SELECT drop_oldest_day(%s, %s)", [table, before_ns]
                 )
@@ -113,11 +113,11 @@ class PartitionManager:
                 break
             self._dropped.labels(table).inc()
             _log.info("partition dropped", extra={"table": table, "start_ns": row[0]})
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             await connection.execute("SELECT drop_other_rows(%s, %s)", [table, before_ns])
 
     async def _set_policies(self, table: str, keep_ns: int) -> None:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             await connection.execute("SELECT set_policy(%s, 'retention', %s)", [table, keep_ns])
             if table in PACKED_TABLES:
                 after_ns = self._settings.columnstore_after_days * DAY_NS
@@ -126,7 +126,7 @@ class PartitionManager:
                 )
 
     async def _measure(self) -> None:
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             rows = await connection.execute(
                 "SELECT table_name, sum(total_bytes)::bigint, count(start_ns),"
                 " coalesce(sum(total_bytes) FILTER (WHERE start_ns IS NULL), 0)::bigint"

@@ -15,6 +15,8 @@ from kit.base.database import POSTGRESQL, ConsumerPositionConflict
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
+from kit.events.leases import LeaseLost
+from kit.events.shared_work import WorkRun
 from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 
 READ_ENTRIES_MAX = 64
@@ -22,16 +24,18 @@ READ_ENTRIES_MAX = 64
 IDLE_WAIT_MS = 500
 RETRY_SECONDS_MAX = 5.0
 FINISH_SECONDS_MAX = 3.0
+RUN_ENDS = (StoreUnavailable, ConsumerPositionConflict, LeaseLost)
 
 _log = telemetry.logger("recorder")
 
 
 class Recorder:
-    """Records all streams in runs.
+    """Records the streams that it owns in runs.
 
     A run starts at the positions in the database. It ends when Redis or PostgreSQL fails, or when
-    another recorder has moved the positions; the rows in memory are then dropped, and the next run
-    reads them again. Within a run, one chunk is written while the next one is read.
+    another recorder has taken a stream; the rows in memory are then dropped, and the next run reads
+    them again. It also ends, after its rows are written, when other streams are due to this
+    recorder. Within a run, one chunk is written while the next one is read.
     """
 
     def __init__(
@@ -67,12 +71,12 @@ class Recorder:
         """Record the remaining entries of the streams at the end of the process. Bounded in
         time."""
         try:
-            async with asyncio.timeout(FINISH_SECONDS_MAX):
-                buffers = await self._begin()
+            async with asyncio.timeout(FINISH_SECONDS_MAX), self._store.ownership.run() as run:
+                buffers = await self._begin(run)
                 while await self._fill(buffers):
                     await self._write_waiting(buffers)
                 await self.progress.commit()
-        except (StoreUnavailable, ConsumerPositionConflict, TimeoutError) as error:
+        except (*RUN_ENDS, TimeoutError) as error:
             _log.warning("ended before all was recorded", extra={"detail": str(error)})
 
     async def _write_waiting(self, buffers: RowAndBlockBuffers) -> None:
@@ -81,28 +85,37 @@ class Recorder:
 
     async def _run_on(self) -> None:
         while True:
-            try:
-                await self._run_once()
-            except* (StoreUnavailable, ConsumerPositionConflict) as group:
-                for error in group.exceptions:
-                    self._run_ended(error)
+            async with self._store.ownership.run() as run:
+                try:
+                    await self._run_once(run)
+                    continue
+                except* RUN_ENDS as group:
+                    for error in group.exceptions:
+                        self._run_ended(error)
+                finally:
+                    self.progress.end()
             await self._clock.sleep(next(self._waits))
 
-    async def _run_once(self) -> None:
-        buffers = await self._begin()
-        loads: asyncio.Queue[EncodedChunk] = asyncio.Queue(1)
+    async def _run_once(self, run: WorkRun) -> None:
+        buffers = await self._begin(run)
+        loads: asyncio.Queue[EncodedChunk | None] = asyncio.Queue(1)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._read(buffers, loads))
+            group.create_task(self._read(run, buffers, loads))
             group.create_task(self._write_all(loads))
 
-    async def _begin(self) -> RowAndBlockBuffers:
+    async def _begin(self, run: WorkRun) -> RowAndBlockBuffers:
         recorded = await self._store.positions()
-        self.progress.begin(recorded, await self._streams.keys())
+        await self.progress.begin(recorded, run)
         self._degraded_reasons.clear("redis")
         return RowAndBlockBuffers(recorded, self._settings)
 
-    async def _read(self, buffers: RowAndBlockBuffers, loads: asyncio.Queue[EncodedChunk]) -> None:
-        while True:
+    async def _read(
+        self,
+        run: WorkRun,
+        buffers: RowAndBlockBuffers,
+        loads: asyncio.Queue[EncodedChunk | None],
+    ) -> None:
+        while not run.ends:
             read = await self._fill(buffers, None if buffers.waiting() else IDLE_WAIT_MS)
             if not read and not buffers.waiting():
                 self._is_well()
@@ -112,6 +125,9 @@ class Recorder:
                 await loads.put(await self._store.prepare(chunk))
             if drained and buffers.waiting():
                 await self._clock.sleep(self._pause_ns(buffers) / NANOSECONDS_PER_SECOND)
+        for buffer in buffers.waiting():
+            await loads.put(await self._store.prepare(buffer.take()))
+        await loads.put(None)
 
     def _pause_ns(self, buffers: RowAndBlockBuffers) -> int:
         """Wait until a chunk is due, at most as long as new rows may wait."""
@@ -145,9 +161,9 @@ class Recorder:
                 cursor=str(entry.cursor),
             )
 
-    async def _write_all(self, loads: asyncio.Queue[EncodedChunk]) -> None:
-        while True:
-            await self._write(await loads.get())
+    async def _write_all(self, loads: asyncio.Queue[EncodedChunk | None]) -> None:
+        while load := await loads.get():
+            await self._write(load)
 
     async def _write(self, load: EncodedChunk) -> None:
         duplicates = await self._store.write(load)

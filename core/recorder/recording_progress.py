@@ -1,14 +1,18 @@
 """Progress of the recorder, for trimming, metrics and Admin."""
 
 from core.recorder.store import CONSUMER
+from core.recorder.stream_shares import share_name
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
+from kit.events.shared_work import WorkRun
 from kit.marketdata.delivery.redis_streams import RedisStreams
 
 LOOK_INTERVAL_SECONDS = 1.0
+COMMIT_ALL_LOOKS = 10
+NO_STREAMS = WorkRun(frozenset())
 
 
 class RecordingProgress:
@@ -18,24 +22,31 @@ class RecordingProgress:
         self, streams: RedisStreams, meter: Meter, degraded_reasons: DegradedReasons, clock: Clock
     ) -> None:
         self.keys: list[StreamKey] = []
-        """All streams in Redis."""
+        """The streams of this run."""
         self._streams = streams
         self._meter = meter
         self._degraded_reasons = degraded_reasons
         self._clock = clock
         self._recorded: dict[StreamKey, Cursor] = {}
         self._committed: dict[StreamKey, Cursor] = {}
+        self._run = NO_STREAMS
+        self._looks = 0
         self._written_ns = clock.monotonic_ns()
 
     def recorded(self, key: StreamKey) -> Cursor:
         """The last entry of a stream that is recorded."""
         return self._recorded.get(key, START)
 
-    def begin(self, recorded: dict[StreamKey, Cursor], keys: list[StreamKey]) -> None:
+    async def begin(self, recorded: dict[StreamKey, Cursor], run: WorkRun) -> None:
         """Begin a run at these positions."""
         self._recorded = dict(recorded)
         self._committed = {}
-        self.keys = keys
+        self._run = run
+        await self._find()
+
+    def end(self) -> None:
+        """End the run: its streams may be those of another recorder."""
+        self._run, self.keys = NO_STREAMS, []
 
     def wrote(self, positions: dict[StreamKey, Cursor], published_time_ns: int) -> None:
         """Note that entries up to these positions are recorded, the newest published at a time."""
@@ -64,14 +75,22 @@ class RecordingProgress:
         self._committed = recorded
 
     async def _look(self) -> None:
-        self.keys = await self._streams.keys()
+        await self._find()
         waiting = sum([await self.waiting(key) for key in self.keys])
         self._meter.waiting(waiting)
         still_ns = self._clock.monotonic_ns() - self._written_ns
         if waiting and still_ns > LOOK_INTERVAL_SECONDS * 10**9:
             # Nothing is written while entries wait: they are at least this old.
             self._meter.lag_ms = max(self._meter.lag_ms, still_ns / NANOSECONDS_PER_MILLISECOND)
+        self._looks += 1
+        if self._looks % COMMIT_ALL_LOOKS == 0:
+            # Redis may have lost a commit, or have an earlier one of a recorder that was frozen.
+            self._committed = {}
         await self.commit()
+
+    async def _find(self) -> None:
+        found = await self._streams.keys()
+        self.keys = [key for key in found if self._run.owns(share_name(key))]
 
     async def waiting(self, key: StreamKey) -> int:
         """Entries of a stream that are not recorded yet."""

@@ -7,6 +7,7 @@ import msgspec
 from kit.base.errors import SettingError
 
 DAYS_MAX = 36_500
+LEASE_SECONDS_MIN = 0.2
 
 
 class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,6 +26,8 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
     block_age_ms: int = 2_000
     """How long book updates and frames wait: the more of them form a block, the fewer bytes each
     takes."""
+    lease_seconds: float = 3.0
+    """Time without renewal after which other recorders take over the streams of this one."""
     migrate: bool = True
     """Whether the recorder brings the database to the schema of its version at its start. false:
     ./venuemesh migrate does, and the recorder waits for it like all others."""
@@ -33,6 +36,9 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
         for key in ("chunk_rows_max", "chunk_bytes_max", "chunk_age_ms", "block_age_ms"):
             if getattr(self, key) <= 0:
                 raise SettingError(f"recorder.{key}", getattr(self, key), "must be above 0")
+        if self.lease_seconds < LEASE_SECONDS_MIN:
+            allowed = f"must be {LEASE_SECONDS_MIN} or more"
+            raise SettingError("recorder.lease_seconds", self.lease_seconds, allowed)
 
 
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,17 +1,19 @@
 """PostgreSQL: positions, instruments, and chunks in one transaction each."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import psycopg
 
 from core.recorder.chunk import Chunk
 from core.recorder.column_buffer import InstrumentIds
+from core.recorder.stream_shares import AllStreams, StreamOwnership
 from core.recorder.table_writes import TableWrite
 from kit.base import telemetry
 from kit.base.cursor import Cursor, StreamKey
-from kit.base.database import Database, load_positions, save_positions
+from kit.base.database import Connection, Database, load_positions, save_positions
 
 CONSUMER = "recorder"
 """Name of the recorder's positions in PostgreSQL and Redis."""
@@ -39,8 +41,10 @@ class EncodedChunk:
 class RecorderStore:
     """Writes chunks. Methods raise StoreUnavailable."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, ownership: StreamOwnership | None = None) -> None:
+        """``ownership``: by default that of a recorder that is alone."""
         self._database = database
+        self.ownership = ownership or AllStreams()
         self._instrument_ids: dict[tuple[str, str], int] = {}
         self._days: set[tuple[str, int]] = set()
         """Tables and days known to have a partition."""
@@ -52,17 +56,17 @@ class RecorderStore:
 
     async def prepare(self, chunk: Chunk) -> EncodedChunk:
         """Encode a chunk, in a thread: most of the work releases the GIL, and meanwhile the chunk
-        before is sent to the server."""
-        ids = await self._ids_of(chunk.symbols())
+        before is sent to the server. Raises LeaseLost."""
+        ids = await self._ids_of(chunk)
         encoded = EncodedChunk(chunk, await asyncio.to_thread(chunk.rows, ids))
-        await self._make_days(encoded.tables)
+        await self._make_days(encoded)
         return encoded
 
     async def write(self, encoded: EncodedChunk) -> int:
         """Write all rows and the positions, or nothing. Returns how many rows were there already.
 
-        Raises ConsumerPositionConflict when another recorder has written; the state in memory is
-        then invalid.
+        Raises LeaseLost when another recorder has taken one of the streams, and
+        ConsumerPositionConflict when it has written; the state in memory is then invalid.
         """
         try:
             return await self._write(encoded, careful=False)
@@ -72,28 +76,37 @@ class RecorderStore:
 
     async def _write(self, encoded: EncodedChunk, *, careful: bool) -> int:
         chunk = encoded.chunk
-        async with self._database.transaction() as connection:
+        async with self._holding(chunk) as connection:
             await save_positions(connection, CONSUMER, chunk.positions, chunk.before)
             return sum([await rows.write(connection, careful=careful) for rows in encoded.tables])
 
-    async def _make_days(self, tables: Iterable[TableWrite]) -> None:
+    @asynccontextmanager
+    async def _holding(self, chunk: Chunk) -> AsyncIterator[Connection]:
+        """A transaction for a chunk. All that a recorder locks, it locks as the owner of streams:
+        one that is frozen then keeps nothing from its successor."""
+        async with self._database.transaction() as connection:
+            await self.ownership.hold(connection, chunk.positions)
+            yield connection
+
+    async def _make_days(self, encoded: EncodedChunk) -> None:
         """Make missing partitions, in a transaction of their own: they stay, and their locks do not
         last while rows are written."""
-        wanted = {(rows.table, day_ns) for rows in tables for day_ns in rows.days_ns}
+        wanted = {(rows.table, day_ns) for rows in encoded.tables for day_ns in rows.days_ns}
         missing = sorted(wanted - self._days)
         if missing:
             names, days_ns = map(list, zip(*missing, strict=True))
-            async with self._database.transaction() as connection:
+            async with self._holding(encoded.chunk) as connection:
                 await connection.execute(MAKE_DAYS, [names, days_ns])
                 found = await connection.execute(WITH_DAYS, [names, days_ns])
                 self._days.update([(row[0], row[1]) async for row in found])
 
-    async def _ids_of(self, wanted: Iterable[tuple[str, str]]) -> InstrumentIds:
+    async def _ids_of(self, chunk: Chunk) -> InstrumentIds:
         """The ids of instruments, in a transaction of its own so that cached ids stay valid."""
+        wanted = chunk.symbols()
         unknown = sorted(pair for pair in wanted if pair not in self._instrument_ids)
         if unknown:
             columns = [[venue for venue, _ in unknown], [symbol for _, symbol in unknown]]
-            async with self._database.transaction() as connection:
+            async with self._holding(chunk) as connection:
                 await connection.execute(
                     "INSERT INTO instruments (venue, symbol)"
                     " SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",

@@ -118,7 +118,8 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Connection]:
         """A connection for SELECTs that need not see the same state, outside of transactions: no
-        answers to BEGIN and COMMIT are waited for. Raises StoreUnavailable as ``transaction``."""
+        answers to BEGIN and COMMIT are waited for, and no lock stays while this process hangs.
+        Raises StoreUnavailable as ``transaction``."""
         async with self._turn():
             with translated(self._url), self._measured():
                 connection = await self._take()

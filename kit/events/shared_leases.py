@@ -50,8 +50,8 @@ _MAKE = (
 _FREE = "name = ANY(%s) AND (holder = %s OR expires_time <= clock_timestamp())"
 # FOR UPDATE waits for the transactions that hold a lease.
 _LOCK = f"SELECT name FROM leases WHERE {_FREE} ORDER BY name FOR UPDATE"
-# A process that is frozen in a COPY, or within a statement, is idle by no timeout of PostgreSQL, and
-# only the end of its session frees its locks. Those that wait for a lock themselves are left alone.
+# No timeout of PostgreSQL ends a process that is frozen in a COPY or in the middle of a statement:
+# only the end of its session frees its locks. Sessions that wait for a lock are left alone.
 _END_WAITING_HOLDERS = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE pid = ANY(pg_blocking_pids(%s)) AND wait_event_type = 'Client'"

@@ -1,4 +1,4 @@
-"""A second ingest and a second recorder stand by: they write nothing until the first is lost."""
+"""A second ingest stands by until the first is lost; a second recorder records its part."""
 
 import os
 import signal
@@ -29,12 +29,16 @@ from tests.integration.mesh import (
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 OPTIONS = ("--world", "simulate", "--seed", "7", "--venues", VENUE, *NO_TRADING)
-WRITERS = ("ingest", "recorder")
+INGEST, RECORDER = WRITERS = ("ingest", "recorder")
 SECOND = "second"
 MET = {"begin again", "another process has written to the stream"}
 STANDBY = registry_pb2.SERVICE_STATE_STANDBY
 STATES = registry_pb2.ServiceState.Name
 TRADES_MIN = 50
+HOLDERS = (
+    "SELECT count(DISTINCT holder)::int FROM leases"
+    " WHERE starts_with(name, 'recorder/share/') AND expires_time > now()"
+)
 TRADES = "SELECT trade_id, count(*) FROM trades WHERE venue = %s AND symbol = %s GROUP BY 1"
 
 
@@ -60,10 +64,36 @@ class SecondMesh:
         path = f"/v1/services/{service}@{SECOND}/status"
         return self.mesh.get(path)[1]["status"]["state"]
 
-    def events(self, service: str) -> int:
-        """Events that the second process has handled since its start."""
-        path = f"/v1/services/{service}@{SECOND}/status"
+    def events(self, service: str, instance: str = SECOND) -> int:
+        """Events that an instance has handled since its start."""
+        path = f"/v1/services/{service}@{instance}/status"
         return int(self.mesh.get(path)[1]["status"]["events_total"])
+
+    def first(self, service: str) -> str:
+        """The instance id of the process of the supervisor."""
+        services = self.mesh.get("/v1/services")[1]["services"]
+        instances = [one["instance"] for one in services]
+        found = {one["instance_id"] for one in instances if one["service_id"] == service}
+        (first,) = found - {SECOND}
+        return first
+
+    @contextmanager
+    def frozen(self, service: str) -> Iterator[None]:
+        """The first process is stopped."""
+        pid = self.mesh.children()[service]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def check_trades(self) -> None:
+        """Each trade is recorded once, also those that come now."""
+        self.wait_for_trades("they are recorded")
+        counts = self.trades()
+        assert set(counts.values()) == {1}
+        assert len(counts) == max(counts) - min(counts) + 1
+        assert recorded.gaps(self.mesh) == []
 
     def trades(self) -> dict[int, int]:
         """How often each trade is recorded."""
@@ -123,45 +153,45 @@ def doubled() -> Iterator[SecondMesh]:
         yield made
 
 
-def test_a_second_writer_stands_by_and_writes_nothing(doubled):
+def test_a_second_ingest_stands_by_and_writes_nothing(doubled):
     mesh = doubled.mesh
+    mesh.wait_until(lambda: doubled.state(INGEST, SECOND) == STATES(STANDBY), "a second ingest")
+    mesh.wait_until(lambda: doubled.own_state(INGEST) == STATES(STANDBY), "it knows it")
+    assert f"venuemesh_state {STANDBY}.0" in mesh.metrics_of(doubled.ports[INGEST])
+    doubled.wait_for_trades("the first one writes on")
+    assert doubled.events(INGEST) == 0
+
+
+def test_two_recorders_record_and_have_not_met(doubled):
+    mesh = doubled.mesh
+    mesh.wait_until(lambda: doubled.events(RECORDER) > 0, "the second recorder records")
+    first = doubled.first(RECORDER)
+    before = doubled.events(RECORDER, first)
+    mesh.wait_until(lambda: doubled.events(RECORDER, first) > before, "the first one, too")
     for service in WRITERS:
-        mesh.wait_until(
-            lambda service=service: doubled.state(service, SECOND) == STATES(STANDBY),
-            f"a second {service}",
-        )
-        mesh.wait_until(
-            lambda service=service: doubled.own_state(service) == STATES(STANDBY),
-            f"the second {service} knows it",
-        )
-        page = mesh.metrics_of(doubled.ports[service])
-        assert f"venuemesh_state {STANDBY}.0" in page
-    doubled.wait_for_trades("the first writers write on")
-    for service in WRITERS:
-        assert doubled.events(service) == 0
-        # Neither has met the other one, as the stores would have told it.
+        # Otherwise the stores would have told them.
         for name in (service, f"{service}-{SECOND}"):
             assert not MET & {line["event"] for line in mesh.log(name)}
 
 
-@pytest.mark.parametrize("service", WRITERS)
-def test_it_takes_over_when_the_first_one_is_lost(service, doubled):
+def test_the_second_ingest_takes_over_when_the_first_one_is_lost(doubled):
     mesh = doubled.mesh
-    pid = mesh.children()[service]["pid"]
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        mesh.wait_until(lambda: doubled.own_state(service) != STATES(STANDBY), "a take-over")
-        doubled.wait_for_trades(f"the second {service} writes")
-        assert doubled.events(service) > 0
-    finally:
-        os.kill(pid, signal.SIGCONT)
+    with doubled.frozen(INGEST):
+        mesh.wait_until(lambda: doubled.own_state(INGEST) != STATES(STANDBY), "a take-over")
+        doubled.wait_for_trades("the second ingest writes")
+        assert doubled.events(INGEST) > 0
     # It comes back, and leaves the work to the other one.
-    mesh.wait_until(lambda: doubled.state(service) == STATES(STANDBY), "the first one stands by")
-    doubled.wait_for_trades("one of them writes on")
-    counts = doubled.trades()
-    assert set(counts.values()) == {1}
-    assert len(counts) == max(counts) - min(counts) + 1
-    assert recorded.gaps(mesh) == []
+    mesh.wait_until(lambda: doubled.state(INGEST) == STATES(STANDBY), "the first one stands by")
+    doubled.check_trades()
+
+
+def test_the_second_recorder_records_all_when_the_first_one_hangs(doubled):
+    mesh = doubled.mesh
+    with doubled.frozen(RECORDER):
+        mesh.wait_until(lambda: mesh.sql(HOLDERS) == [(1,)], "a take-over")
+        doubled.wait_for_trades("the second recorder writes")
+    mesh.wait_until(lambda: mesh.sql(HOLDERS) == [(2,)], "the first one has its part again")
+    doubled.check_trades()
 
 
 def test_the_streams_themselves_refuse_a_second_writer(doubled):
