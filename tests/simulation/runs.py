@@ -16,6 +16,8 @@ HISTORY_LINES = 60
 """How many events before the first broken promise are printed."""
 COMMAND = "PYTHONPATH=.:gen .venv/bin/python -m {module} --seed {seed}"
 MODULE = "tests.simulation"
+SEEDS_MAX = 100
+"""Seeds that are tried for a planted fault."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,16 @@ def _what_a_kill_leaves_ignored():
     finally:
         asyncio_logger.setLevel(level)
         sys.unraisablehook = hook
+
+
+def first_broken(run_seed, promise, first) -> Result:
+    """The first seed that breaks this promise. The tests of planted faults give one that finds
+    the fault; the seeds after it are for a change that moves what a seed plays."""
+    for seed in range(first, first + SEEDS_MAX):
+        result = run_seed(seed)
+        if promise in [broken for broken, _ in result.broken]:
+            return result
+    raise AssertionError(f"no seed noticed: {promise.value}")
 
 
 def report(result, *, is_whole=False) -> str:

@@ -35,9 +35,7 @@ from tests.simulation.chain import unreliable_calls
 from tests.simulation.chain.chain import Chain
 from tests.simulation.chain.history import Promise
 from tests.simulation.chain.venue_faults import NOT_CLEAR
-from tests.simulation.runs import report
-
-SEEDS = 40
+from tests.simulation.runs import first_broken, report
 
 
 async def nothing(*arguments, **named):
@@ -372,17 +370,8 @@ FAULTS = [
 ]
 
 
-def first_broken(runs, promise, first):
-    """The first seed that breaks this promise."""
-    for seed in range(first, first + SEEDS):
-        result = runs.run_seed(seed)
-        if promise in [broken for broken, _ in result.broken]:
-            return result
-    pytest.fail(f"no seed noticed: {promise.value}")
-
-
 @pytest.mark.parametrize(("break_it", "promise", "first"), FAULTS)
 def test_broken_promise_is_found(monkeypatch, runs, break_it, promise, first):
     break_it(monkeypatch)
-    text = report(first_broken(runs, promise, first))
+    text = report(first_broken(runs.run_seed, promise, first))
     assert f"broken: {promise.value}" in text

@@ -27,13 +27,13 @@ from kit.execution.request_ids import lifecycle_request_id
 from kit.risk.limits import LimitRule
 from tests.simulation.chain.market import Market
 from tests.simulation.chain.runs import SeedRuns
-from tests.simulation.chain.test_broken_promises import first_broken
 from tests.simulation.chain.venue_faults import VenueFaults
 from tests.simulation.history import History
 from tests.simulation.risk.promises import Promise
 from tests.simulation.risk.run import RiskRun
 from tests.simulation.risk.runs import MODULE
 from tests.simulation.risk.venue import TradingVenue
+from tests.simulation.runs import first_broken
 
 SEEDS = 8
 ROOT = Path(__file__).parents[3]
@@ -130,7 +130,7 @@ FAULTS = [
 @pytest.mark.parametrize(("break_it", "promise", "first"), FAULTS)
 def test_broken_promise_is_found(monkeypatch, runs, break_it, promise, first):
     break_it(monkeypatch)
-    assert first_broken(runs, promise, first) is not None
+    assert first_broken(runs.run_seed, promise, first) is not None
 
 
 @pytest.fixture
