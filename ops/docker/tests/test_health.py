@@ -7,14 +7,27 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from prometheus_client import start_http_server
+from venuemesh.registry.v1 import registry_pb2
 
+from conftest import free_port
 from kit.base import settings
 from kit.base.access.certificates import AUTHORITY_FILE, CertificateAuthority, keep_current
 from kit.base.access.settings import TlsSettings
 from kit.base.access.transport import MeshTls
 from kit.base.clock import SystemClock
-from ops.docker.health import ADDRESS_VARIABLE, EXIT_NOT_SERVING, EXIT_SERVING, EXIT_USAGE, main
+from kit.base.runtime import METRICS_PORT_OFFSET
+from kit.base.telemetry import Meter
+from ops.docker.health import (
+    ADDRESS_VARIABLE,
+    EXIT_NOT_SERVING,
+    EXIT_SERVING,
+    EXIT_USAGE,
+    READY,
+    main,
+)
 from ops.process_files import CERTIFICATE_FILE
+from tests.support.service_process import PORTS_MAX
 
 
 @pytest.fixture
@@ -31,6 +44,26 @@ def address(servicer: health.HealthServicer) -> Iterator[str]:
         server.start()
         yield f"127.0.0.1:{port}"
         server.stop(None).wait()
+
+
+@pytest.fixture
+def measured(servicer: health.HealthServicer) -> Iterator[tuple[str, Meter]]:
+    """A process with metrics, 10,000 ports above its own."""
+    meter = Meter("bars")
+    port = next(port for port in iter(free_port, None) if port < PORTS_MAX)
+    metrics, thread = start_http_server(
+        port + METRICS_PORT_OFFSET, "127.0.0.1", registry=meter.registry
+    )
+    with ThreadPoolExecutor(1) as threads:
+        server = grpc.server(threads)
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+        assert server.add_insecure_port(f"127.0.0.1:{port}") == port
+        server.start()
+        yield f"127.0.0.1:{port}", meter
+        server.stop(None).wait()
+    metrics.shutdown()
+    thread.join()
+    metrics.server_close()
 
 
 def test_a_process_that_serves_is_healthy(address: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,6 +86,41 @@ def test_the_address_comes_from_the_environment(
 ) -> None:
     monkeypatch.setenv(ADDRESS_VARIABLE, address)
     assert main([]) == EXIT_SERVING
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code"),
+    [
+        ("STARTING", EXIT_NOT_SERVING),
+        ("SERVING", EXIT_SERVING),
+        ("DEGRADED", EXIT_NOT_SERVING),
+        ("STANDBY", EXIT_SERVING),
+    ],
+)
+def test_a_ready_process_has_what_it_needs_or_stands_by(
+    state: str, exit_code: int, measured: tuple[str, Meter], capsys: pytest.CaptureFixture[str]
+) -> None:
+    address, meter = measured
+    meter.state = registry_pb2.ServiceState.Value(f"SERVICE_STATE_{state}")
+    assert main([READY, address]) == exit_code
+    assert capsys.readouterr().out == f"{state}\n"
+    assert main([address]) == EXIT_SERVING
+
+
+def test_without_metrics_a_process_is_not_ready(
+    address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([READY, address]) == EXIT_NOT_SERVING
+    assert "no metrics" in capsys.readouterr().out
+
+
+def test_a_process_that_drains_is_not_ready(
+    servicer: health.HealthServicer, measured: tuple[str, Meter]
+) -> None:
+    address, meter = measured
+    meter.serving()
+    servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    assert main([READY, address]) == EXIT_NOT_SERVING
 
 
 def test_without_an_address_it_says_what_is_missing(
