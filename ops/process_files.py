@@ -10,7 +10,7 @@ at any time finds one that is valid. A certificate is replaced when a third of i
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,13 +95,21 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-async def keep_written(folder: Path) -> None:
-    """Write until a signal to stop. Raises SettingError and OSError."""
+async def nothing_more() -> None:
+    """What is done with files that need only be written."""
+
+
+async def keep_written(
+    folder: Path, when_written: Callable[[], Awaitable[None]] = nothing_more
+) -> None:
+    """Write until a signal to stop; call ``when_written`` after each time. Raises SettingError,
+    OSError, and what ``when_written`` raises."""
     stopped = asyncio.Event()
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     while not stopped.is_set():
         write_all(folder, settings.load(MeshSettings, settings.MESH_SECTION))
+        await when_written()
         await is_set_within(stopped, INTERVAL_S)
 
 

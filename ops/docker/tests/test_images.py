@@ -16,7 +16,10 @@ EVERYWHERE = ("ops.cli", "ops.docker.health")
 PROCESSES = {
     "venue": ("ops.commands.venue", "ops.commands.run", "kit.connector.process.app", "venues.*"),
     "core": ("ops.commands.run", "ops.commands.migrate", "ops.prometheus.targets", "core.*"),
-    "gateway": ("ops.commands.run", "gateway.app", "gateway.push.app"),
+    "gateway": (
+        *("ops.commands.run", "gateway.app", "gateway.push.app"),
+        *("ops.process_files", "ops.kubernetes.identities"),
+    ),
     "mcp": ("ops.commands.run", "gateway.mcp.*"),
     "tools": tuple(
         f"ops.commands.{name}"

@@ -1,0 +1,1 @@
+"""The chart of the mesh for Kubernetes, and what its pods run besides the processes."""
