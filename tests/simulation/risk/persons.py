@@ -73,7 +73,7 @@ class Persons:
             reason="a test",
             stop_price=plain((price * (1 + away)).quantize(CENT)),
             target_price=plain((price * (1 - target * away)).quantize(CENT)) if target else "",
-            trailing_offset=chance.choice(("", "300")),
+            trailing_offset=chance.choice(("", "300", "3000")),
         )
         run.history.note("adoption asked for")
         process.start(run.quietly(self._answered(process.parts.adoptions, request)))

@@ -12,10 +12,10 @@ OPEN_FIELDS = ("accounts", "instruments", "order_notional_max", "entries_per_min
 def drawn_policy(chance):
     """Limits that are reached in a run, and modes that follow from some."""
     limits = {
-        "exposure_max": {"mesh": chance.choice((900, 2_000, 5_000)), "strategy:*": 1_900},
-        "net_exposure_max": {"mesh": chance.choice((900, 3_000))},
-        "open_order_notional_max": {"mesh": chance.choice((700, 2_500))},
-        "positions_max": {"mesh": chance.choice((1, 2, 4))},
+        "exposure_max": {"mesh": chance.choice((1_500, 3_000, 6_000)), "strategy:*": 1_900},
+        "net_exposure_max": {"mesh": chance.choice((1_500, 4_000))},
+        "open_order_notional_max": {"mesh": chance.choice((1_200, 4_000))},
+        "positions_max": {"mesh": chance.choice((2, 3, 5))},
         "price_age_ms_max": {"mesh": 2_000},
         "entries_per_minute_max": {"strategy:*": chance.choice((2, 8))},
         THROTTLED_RATE: {"mesh": 3},

@@ -105,7 +105,7 @@ class RiskRun:
             self.random("venue"), clock, self.market, self._venue_faults, self.history,
             owner=self.owner,
         )  # fmt: skip
-        self.venue.amends_stops = self.random("amendments").random() < 0.7
+        self.venue.amends_stops = self.random("amendments").random() < 0.8
         self.policy = drawn_policy(chance)
         self.database = SimulatedDatabase(store)
         self.record = Record(self.database, {"inspector": (DECISIONS, books.EXECUTIONS)})
@@ -279,13 +279,21 @@ class RiskRun:
 
     def size(self):
         """That of an order."""
-        return self.chance.choice(("0.001", "0.004", "0.01", "0.03"))
+        return self.chance.choice(("0.001", "0.004", "0.004", "0.01", "0.03"))
 
     def _decide(self):
-        """A strategy decides something."""
-        chance, number = self.chance, next(self.numbers)
-        strategy = chance.choice(STRATEGIES)
+        """A strategy decides something; mostly one that has a position ends it, and often twice."""
+        chance = self.chance
         action = chance.choice((OPEN, OPEN, OPEN, CLOSE, REDUCE, FLIP))
+        held = [one for one in STRATEGIES if action != OPEN and self.venue.held(one)]
+        strategy = chance.choice(held or STRATEGIES)
+        self._decide_on(strategy, action)
+        if held and chance.random() < 0.5:
+            again = partial(self._decide_on, strategy, chance.choice((CLOSE, REDUCE, FLIP)))
+            self._after(chance.choice((0.1, 1, 4)), again)
+
+    def _decide_on(self, strategy, action):
+        chance, number = self.chance, next(self.numbers)
         side = chance.choice(self.market.sides)
         price, is_buy = self.market.price, side == types_pb2.SIDE_BUY
         away = Decimal("0.97") if is_buy else Decimal("1.03")
@@ -293,7 +301,7 @@ class RiskRun:
             Decimal("0.01")
         )
         is_limit = chance.random() < 0.5
-        expires_s = chance.choice((0, 3, 20))
+        expires_s = chance.choice((0, 3, 20, 20, 20))
         event = rig.decision(
             number,
             action,
@@ -305,7 +313,7 @@ class RiskRun:
             reference_price=chance.choice((plain(price), plain(price), "NaN", "")),
             stop_price=plain((price * away).quantize(Decimal("0.01"))),
             target_price="",
-            trailing_offset=self._trailing.choice(("", "", "90", "600", "3000")),
+            trailing_offset=self._trailing.choice(("", "90", "600", "3000", "3000")),
             reduce_fraction=chance.choice(("0.3", "0.5")) if action == REDUCE else "",
             expires_time_ns=self.clock.time_ns() + expires_s * NANOSECONDS_PER_SECOND,
         )

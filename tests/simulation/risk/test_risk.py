@@ -17,12 +17,14 @@ from core.inspector import (
     decision_handler,
     limit_monitor,
     submissions,
+    trailing_stops,
     verdicts,
 )
 from core.inspector.legacy_positions import LegacyPositions
 from core.inspector.positions import StrategyOrder
 from core.inspector.stop_monitor import StopMonitor
 from core.inspector.tests.rig import FastClock
+from core.inspector.trailing_stops import TrailingStops
 from kit.execution.request_ids import lifecycle_request_id
 from kit.risk.limits import LimitRule
 from tests.simulation.chain.market import Market
@@ -36,6 +38,8 @@ from tests.simulation.risk.venue import TradingVenue
 from tests.simulation.runs import first_broken
 
 SEEDS = 8
+LEAST = {"entries approved": 2, "entries refused": 2, "crash": 1, "mode": 1, "call amend": 0}
+"""What happens in each seed, on average, more than so many times."""
 ROOT = Path(__file__).parents[3]
 
 
@@ -56,7 +60,7 @@ def test_sample_of_seeds_keeps_all_promises(postgres_url):
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{SEEDS} seeds, 0 failed" in done.stdout
     # Enough happens in a run.
-    for kind, least in (("entries approved", 1), ("entries refused", 2), ("crash", 1), ("mode", 1)):
+    for kind, least in LEAST.items():
         (count,) = re.findall(f"{kind}: ([0-9]+)", done.stdout)
         assert int(count) > least * SEEDS, done.stdout
 
@@ -100,6 +104,12 @@ def close_again_before_the_outcome(patch):
     patch.setattr(StrategyOrder, "is_complete", property(lambda self: True))
 
 
+def trail_wherever_the_market_goes(patch):
+    """A stop is amended to where it trails, also if it is nearer to the market already."""
+    patch.setattr(TrailingStops, "_may_amend", lambda self, stop, trailing: True)
+    patch.setattr(trailing_stops, "_has_passed", lambda trailing, price: True)
+
+
 def announce_nothing(patch):
     async def look(self):
         pass
@@ -121,7 +131,9 @@ FAULTS = [
     (take_closings_for_entries, Promise.REDUCED, 0),
     (allow_entries_in_every_mode, Promise.ENTRIES, 0),
     (raise_no_alarms, Promise.PROTECTED, 5),
-    (close_again_before_the_outcome, Promise.CLOSED, 5),
+    (close_again_before_the_outcome, Promise.CLOSED, 11),
+    (close_again_before_the_outcome, Promise.ONE_EXIT, 5),
+    (trail_wherever_the_market_goes, Promise.TRAILED, 5),
     (announce_nothing, Promise.ANNOUNCED, 3),
     (adopt_without_a_record, Promise.ADOPTED, 5),
 ]
