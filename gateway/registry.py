@@ -32,7 +32,7 @@ HELD_S_MAX = 1.0
 """How late a sweep may be before the registry counts itself as held."""
 SERVICES_MAX = 1_000
 GRPC_SERVICES_MAX = 64
-SHARED_KINDS = frozenset({"bars", "bridge", "history", "mcp", "push", "recorder"})
+SHARED_KINDS = frozenset({"bars", "bridge", "history", "ingest", "mcp", "push", "recorder"})
 """All instances of one service are called. They only read, or share their work by leases; of all
 others two would write the same."""
 

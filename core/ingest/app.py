@@ -6,6 +6,7 @@ from core.ingest.replicas import ActiveReplicaGauge, VenueReplicas
 from core.ingest.settings import IngestSettings
 from core.ingest.trimming import StreamTrimmer
 from core.ingest.venue_discovery import VenueDiscovery
+from core.ingest.venue_shares import VenueShares
 from core.ingest.venue_writer import VenueWriter
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
@@ -39,8 +40,11 @@ async def run(settings: IngestSettings, mesh: MeshSettings) -> None:
         return VenueWriter(venue, VenueReplicas(clock), read_gauge, context)
 
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
-    # Two writers would read all venues twice, and restart after each other's entries.
-    runtime.run_while_active("feeds", lambda: VenueDiscovery(runtime.directory, writer).run())
-    runtime.run_while_active("trimmer", StreamTrimmer(context).run)
+    shares = VenueShares(runtime.directory, SERVICE, runtime.instance_id)
+    # Not after the goodbye of this process, when others write its venues.
+    runtime.run_while_active(
+        "feeds", lambda: VenueDiscovery(runtime.directory, shares, writer).run()
+    )
+    runtime.run_while_active("trimmer", StreamTrimmer(context, lambda: shares.is_first).run)
     runtime.at_end(streams.close)
     await runtime.run()

@@ -32,6 +32,11 @@ class ActiveReplicaGauge:
             is_read = instance.service_id == chosen.service_id
             self._gauge.labels(venue, instance.service_id).set(is_read)
 
+    def clear(self, venue: str, listed: Sequence[Replica]) -> None:
+        """Set the gauge to 0 for all replicas of a venue."""
+        for instance in listed:
+            self._gauge.labels(venue, instance.service_id).set(0)
+
 
 class VenueReplicas:
     """Chooses the replica to read: the one with the lowest usable epoch. The cursors of the others

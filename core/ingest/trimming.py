@@ -1,7 +1,7 @@
 """Deletes stream entries: those that all groups have read, and others when Redis is full."""
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from venuemesh.common.v1 import types_pb2
 
@@ -50,9 +50,10 @@ class EntryAgeSamples:
 
 
 class StreamTrimmer:
-    """Trims every stream once a second."""
+    """Trims every stream once a second. Of several processes one does; all measure the memory."""
 
-    def __init__(self, context: IngestContext) -> None:
+    def __init__(self, context: IngestContext, is_first: Callable[[], bool]) -> None:
+        self._is_first = is_first
         settings, meter = context.settings, context.meter
         self._streams = context.streams
         self._memory = context.memory
@@ -87,7 +88,7 @@ class StreamTrimmer:
 
     async def look(self) -> None:
         """Run one round: delete entries that were read, then check the memory bound."""
-        keys = await self._streams.keys()
+        keys = await self._streams.keys() if self._is_first() else []
         for key in keys:
             await self._trim_read(key)
         await self._measure()

@@ -78,16 +78,22 @@ class VenueWriter:
 
     async def run(self) -> None:
         """Start run after run until a run has ended and the venue is not listed."""
-        while self.listed:
-            try:
-                await self._run_once()
-            except RUN_ENDS as error:
-                self._run_ended(error)
-            if not self._fails_over:
-                await self._clock.sleep(next(self._waits))
-            self._fails_over = False
-            self._meter.reconnect()
-        self._degraded.clear(self._about)
+        try:
+            while self.listed:
+                await self._run_and_wait()
+        finally:
+            self._degraded.clear(self._about)
+            self._read_gauge.clear(self.venue, self.replicas.instances)
+
+    async def _run_and_wait(self) -> None:
+        try:
+            await self._run_once()
+        except RUN_ENDS as error:
+            self._run_ended(error)
+        if not self._fails_over:
+            await self._clock.sleep(next(self._waits))
+        self._fails_over = False
+        self._meter.reconnect()
 
     @property
     def _about(self) -> str:

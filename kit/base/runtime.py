@@ -158,9 +158,9 @@ class Runtime:
         self.run_task(name, lambda: self._active.run(task))
 
     @property
-    def stands_by(self) -> bool:
-        """Whether another instance of this service is called."""
-        return self._active.stands_by
+    def instance_id(self) -> str:
+        """The id of this instance of the service."""
+        return self.mesh.instance_id or default_instance_id(self.identity.port)
 
     def when_draining(self, callback: Callable[[], None]) -> None:
         """Call this when the process must stop, so that endless streams end."""
@@ -241,7 +241,7 @@ class Runtime:
             metrics_address=f"{self._metrics_reached_at(host)}:{port + METRICS_PORT_OFFSET}",
             version=VERSION,
             start_time_ns=self._started_ns,
-            instance_id=self.mesh.instance_id or default_instance_id(port),
+            instance_id=self.instance_id,
             http_address=f"{host}:{self._http_port}" if self._http_port else "",
         )
 

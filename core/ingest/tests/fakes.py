@@ -98,18 +98,37 @@ class FakeVenue(market_data_pb2_grpc.MarketDataServicer):
 
 
 class FakeRegistry(registry_pb2_grpc.RegistryServicer):
-    """Lists venues; takes every registration and remembers none."""
+    """Lists venues, and the ingest processes that register, until the test says that they are
+    lost."""
 
     def __init__(self, **addresses: str) -> None:
         self.addresses = addresses
+        self.members: dict[str, registry_pb2.Service] = {}
+        """The ingest processes, by address."""
         self._changed = asyncio.Condition()
 
     async def list_only(self, **addresses: str) -> None:
         self.addresses = addresses
+        await self._notify()
+
+    async def lose(self, address: str) -> None:
+        """As after five seconds without a heartbeat."""
+        self.members[address].status.state = registry_pb2.SERVICE_STATE_LOST
+        await self._notify()
+
+    async def find(self, address: str) -> None:
+        """As after a heartbeat of a process that was lost."""
+        self.members[address].status.state = registry_pb2.SERVICE_STATE_SERVING
+        await self._notify()
+
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
     async def Register(self, request, context) -> registry_pb2.RegisterResponse:
+        one = request.instance
+        self.members[one.address] = registry_pb2.Service(instance=one)
+        await self._notify()
         return registry_pb2.RegisterResponse(heartbeat_interval_ms=1000)
 
     async def Heartbeat(self, request, context) -> registry_pb2.HeartbeatResponse:
@@ -120,15 +139,17 @@ class FakeRegistry(registry_pb2_grpc.RegistryServicer):
 
     async def Watch(self, request, context) -> AsyncIterator[registry_pb2.WatchResponse]:
         while True:
-            yield registry_pb2.WatchResponse(
-                services=[
-                    registry_pb2.Service(
-                        instance=registry_pb2.ServiceInstance(
-                            service_id=name, kind="venue", name=name, address=address
-                        )
+            venues = [
+                registry_pb2.Service(
+                    instance=registry_pb2.ServiceInstance(
+                        service_id=name, kind="venue", name=name, address=address
                     )
-                    for name, address in self.addresses.items()
-                ]
+                )
+                for name, address in self.addresses.items()
+            ]
+            listed = [*venues, *self.members.values()]
+            yield registry_pb2.WatchResponse(
+                services=[one for one in listed if one.instance.kind == request.kind]
             )
             async with self._changed:
                 await self._changed.wait()

@@ -50,8 +50,10 @@ class Rig:
         self.memory = MemoryBudget(given.redis_bytes_max, given.waits_when_full("simulate"))
         self.clock = FakeClock()
         degraded = DegradedReasons(self.meter)
+        self.is_first = True
         self.trimmer = StreamTrimmer(
-            IngestContext(self.streams, self.memory, given, self.meter, degraded, self.clock)
+            IngestContext(self.streams, self.memory, given, self.meter, degraded, self.clock),
+            lambda: self.is_first,
         )
 
     async def fill(self, *keys) -> None:
@@ -132,6 +134,17 @@ async def test_what_was_repaired_goes_when_recorder_and_bars_have_it(valkey_url)
     await rig.trimmer.look()
     assert 1400 < rig.first(repairs) <= 1500
     await rig.streams.close()
+
+
+async def test_another_process_trims_and_this_one_measures_the_memory(rig):
+    await rig.streams.commit("recorder", {QUOTES: Cursor(1, COUNT)})
+    rig.is_first = False
+    await rig.trimmer.look()
+    assert rig.first(QUOTES) == 1
+    assert rig.memory.used_bytes == rig.metric("redis_used_bytes") > 0
+    rig.is_first = True
+    await rig.trimmer.look()
+    assert rig.first(QUOTES) > COUNT - 200
 
 
 async def test_what_all_have_read_stays_for_those_who_come_back(valkey_url):
