@@ -33,6 +33,9 @@ AMEND = signed_pb2.OPERATION_AMEND
 CANCEL = signed_pb2.OPERATION_CANCEL
 FLATTEN = signed_pb2.OPERATION_FLATTEN
 OPERATIONS = (PLACE, AMEND, CANCEL, FLATTEN)
+WITHOUT_TERMS = (CANCEL, FLATTEN)
+"""Operations whose content only says where they are done."""
+LOCATION_FIELDS = ("venue", "account", "symbol")
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 ENTRY, EXIT = orders_pb2.GROUP_ROLE_ENTRY, orders_pb2.GROUP_ROLE_EXIT
 
@@ -79,7 +82,7 @@ def check(request: Request) -> None:
         allowed = ", ".join(signed_pb2.Operation.Name(one) for one in OPERATIONS)
         text = f"operation is {request.operation}; allowed is {allowed}"
         raise BadRequest(text, field="operation", value=request.operation, allowed=allowed)
-    for name in ("venue", "account", "symbol"):
+    for name in LOCATION_FIELDS:
         may_be_empty = name == "symbol" and request.operation == FLATTEN
         if not (getattr(request.content, name) or may_be_empty):
             text = f"content.{name} is empty; name the {name} of the order"
@@ -93,6 +96,8 @@ def check(request: Request) -> None:
         if request.others:
             text = "others are placed with content: only OPERATION_PLACE has any"
             raise BadRequest(text, field="others", value=len(request.others), allowed="none")
+        if request.operation in WITHOUT_TERMS:
+            _check_without_terms(request)
     elif request.others:
         group_rules.check(
             [
@@ -104,9 +109,19 @@ def check(request: Request) -> None:
         group_rules.check_alone(request.content)
 
 
+def _check_without_terms(request: Request) -> None:
+    """A cancel that carried a size would look like one of a part of its order."""
+    for field, value in request.content.ListFields():
+        if field.name not in LOCATION_FIELDS:
+            operation = signed_pb2.Operation.Name(request.operation)
+            text = f"content.{field.name} is set, and {operation} has no terms: leave it out"
+            allowed = f"none; only {', '.join(LOCATION_FIELDS)}"
+            raise BadRequest(text, field=f"content.{field.name}", value=value, allowed=allowed)
+
+
 async def facts(request: Request, venues: VenueFacts) -> OrderFacts:
     """Query the facts that the verdict on a request needs."""
-    if request.operation in (CANCEL, FLATTEN):
+    if request.operation in WITHOUT_TERMS:
         return OrderFacts()
     entry = _entry(request)
     venue, account, symbol = entry.venue, entry.account, entry.symbol
@@ -131,7 +146,7 @@ def reduction_checks(request: Request, known: OrderFacts) -> Sequence[checks_pb2
     """The checks of a request that only reduces; None for one that may open a position."""
     # The venue enforces reduce-only, whatever the position is.
     is_labelled = all(content.reduce_only for content in contents(request))
-    if request.operation in (CANCEL, FLATTEN) or is_labelled or _is_exit(known.target):
+    if request.operation in WITHOUT_TERMS or is_labelled or _is_exit(known.target):
         return []
     size = amount(_entry(request).size)
     if known.free is None or size is None or size > known.free:

@@ -58,6 +58,13 @@ def cancel(order, request_id="c1"):
     )
 
 
+def with_terms(operation, **fields):
+    """A request with the terms of an order, which its operation does not have."""
+    request = place(**fields)
+    request.operation = operation
+    return request
+
+
 @pytest.fixture
 async def manual(rig):
     process = await rig.start()
@@ -141,6 +148,8 @@ async def test_refusal_of_the_venue_is_the_answer(rig, manual):
         (BadRequest, inspector_pb2.SubmitManualRequest(request_id="a", content=limit())),
         (BadRequest, place(content=orders_pb2.OrderContent(venue="binance", symbol="BTCUSDT"))),
         (BadRequest, place(content=limit(stop_price="x"))),
+        (BadRequest, with_terms(CANCEL, target_client_order_id="x")),
+        (BadRequest, with_terms(signed_pb2.OPERATION_FLATTEN)),
         (InvalidOrder, place(content=limit(group=orders_pb2.OrderGroup(group_id="g")))),
     ],
 )

@@ -46,6 +46,7 @@ LIFETIME_S = 23 * 3600.0
 LOGIN_RETRY_S = 60.0
 """Before the next attempt after the venue has rejected the key."""
 PENDING_MAX = 1_000
+"""Calls without an answer; cancels and protective orders have no bound."""
 
 _log = telemetry.logger("kit.connector.orders.order_socket")
 
@@ -154,6 +155,9 @@ class OrderSocket:
                 if (late := request.too_late()) is not None:
                     return late
                 if self.ready.is_set():
+                    if len(self._pending) >= PENDING_MAX and priority > Priority.PROTECT:
+                        text = "too many calls have no answer"
+                        return RequestRejected(orders_pb2.REJECT_REASON_RATE_LIMIT, text)
                     return await self._send(request, scope, read)
         except RateLimited as error:
             return RequestRejected(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
@@ -200,10 +204,6 @@ class OrderSocket:
         self, request: OrderApiRequest, scope: Scope, read: Callable[[Any], Verdict]
     ) -> Verdict:
         assert self._socket is not None
-        if len(self._pending) >= PENDING_MAX:
-            return RequestRejected(
-                orders_pb2.REJECT_REASON_RATE_LIMIT, "too many calls have no answer"
-            )
         self._number = number = self._number + 1
         own = request.socket_params
         params = request.params if own is None else own

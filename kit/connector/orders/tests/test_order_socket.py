@@ -376,7 +376,10 @@ async def test_pending_request_is_unknown_when_the_client_closes():
         assert isinstance(await called, OutcomeUnknown)
 
 
-async def test_pending_requests_are_limited(monkeypatch):
+@pytest.mark.parametrize("priority", [Priority.CANCEL, Priority.PROTECT])
+async def test_pending_requests_are_limited_but_for_cancels_and_protective_orders(
+    monkeypatch, priority
+):
     monkeypatch.setattr(order_socket, "PENDING_MAX", 1)
     async with place() as at:
         called = at.start()
@@ -384,5 +387,8 @@ async def test_pending_requests_are_limited(monkeypatch):
         receipt = await at.send()
         assert isinstance(receipt, RequestRejected)
         assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
-        await at.venue.send({"n": 1, "answer": {"id": "a"}})
+        urgent = at.start(priority=priority)
+        await at.written.get()
+        await at.venue.send({"n": 1, "answer": {"id": "a"}}, {"n": 2, "answer": {"id": "b"}})
         assert await called == RequestAccepted("a")
+        assert await urgent == RequestAccepted("b")
