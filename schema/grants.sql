@@ -32,6 +32,7 @@ BEGIN
             ('venuemesh_repair', ARRAY['candle_rows'], ARRAY['INSERT', 'UPDATE']),
             ('venuemesh_repair', ARRAY['holes', 'repair_jobs', 'hole_scans', 'bar_checks',
                 'quality_rows'], ARRAY['INSERT', 'UPDATE', 'DELETE']),
+            ('venuemesh_repair', ARRAY['leases'], ARRAY['INSERT', 'UPDATE']),
             ('venuemesh_ledger', ARRAY['ledger_groups', 'ledger_entries', 'ledger_contracts',
                 'ledger_position_changes'], ARRAY['INSERT']),
             ('venuemesh_ledger', ARRAY['ledger_head'], ARRAY['UPDATE']),

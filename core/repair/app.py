@@ -27,6 +27,9 @@ from kit.base.migration import when_migrated
 from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
+from kit.events.peers import member_name
+from kit.events.shared_leases import SharedLeases
+from kit.events.shared_work import SHARES, SharedWork
 from kit.marketdata.delivery.redis_streams import RedisStreams
 
 SERVICE = "repair"
@@ -49,8 +52,11 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     venues = VenueClients(runtime.channels(VENUE), mesh.registry)
     record, store = RecordReader(database), HoleStore(database)
     publisher = RepairPublisher(streams, clock)
+    member = member_name(SERVICE, mesh.advertise_host or mesh.host, settings.port)
+    leases = SharedLeases(database, SERVICE, member, SHARES, settings.lease_seconds)
+    work = SharedWork(leases, runtime.meter, degraded_reasons, clock)
     context = RepairContext(
-        database, record, store, venues, publisher, settings, metrics, degraded_reasons, clock
+        database, record, store, venues, publisher, settings, metrics, degraded_reasons, clock, work
     )
     watchers = JobWatchers(settings.watchers_max)
     candles = CandleComparer(context)
@@ -63,6 +69,7 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     runtime.run_task("redis check", lambda: refuse_cluster(mesh.redis_login_url, clock))
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     tasks = {
+        "shares": work.run,
         "finder": finder.run,
         "jobs": jobs.run,
         "candles": candles.run,
@@ -74,6 +81,6 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     for name, task in tasks.items():
         runtime.run_task(name, after_migration(task))
     runtime.when_draining(lambda: watchers.end(ProcessDraining("Repair is stopping")))
-    for finish in (database.close, streams.close, venues.close):
+    for finish in (database.close, streams.close, venues.close, work.leave):
         runtime.at_end(finish)
     await runtime.run()

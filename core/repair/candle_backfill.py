@@ -90,6 +90,7 @@ class CandleBackfill:
         self._calls_max = context.settings.past_candle_calls_max
         self._metrics = context.metrics
         self._clock = context.clock
+        self._owns = context.ownership.owns
         self._done: set[tuple[int, str]] = set()
         """Instrument id and interval of what was fetched, or cannot be."""
         self._called_ns: dict[str, deque[int]] = {}
@@ -103,7 +104,7 @@ class CandleBackfill:
                 try:
                     for venue in {one.venue for one in await self._record.listed()}:
                         busy = venue in running and not running[venue].done()
-                        if self._venues.runs(venue) and not busy:
+                        if self._owns(venue) and self._venues.runs(venue) and not busy:
                             running[venue] = group.create_task(self._fetch_patiently(venue))
                 except StoreUnavailable as error:
                     _log.info("no candles are fetched", extra={"detail": error.message})

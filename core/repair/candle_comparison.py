@@ -75,6 +75,7 @@ class CandleComparer:
         self._settings = context.settings
         self._metrics = context.metrics
         self._clock = context.clock
+        self._owns = context.ownership.owns
 
     async def run(self) -> None:
         while True:
@@ -88,7 +89,7 @@ class CandleComparer:
         """Once: the minutes that have settled since. Those that wait for longest go first."""
         checked = await self._store.scanned()
         calls: dict[str, int] = {}
-        instruments = await self._record.instruments()
+        instruments = [one for one in await self._record.instruments() if self._owns(one.venue)]
         froms = {one: checked.get((one.venue, one.symbol), (0, 0))[1] for one in instruments}
         for instrument, from_ns in sorted(froms.items(), key=lambda pair: pair[1]):
             may_ask = calls.get(instrument.venue, 0) < self._settings.candle_calls_max

@@ -1,6 +1,6 @@
 """What all parts of Repair work with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.repair.hole_store import HoleStore
 from core.repair.metrics import RepairMetrics
@@ -8,6 +8,7 @@ from core.repair.publisher import RepairPublisher
 from core.repair.record_reader import RecordReader
 from core.repair.settings import RepairSettings
 from core.repair.venue_clients import VenueClients
+from core.repair.venue_ownership import AllVenues, VenueOwnership
 from kit.base.clock import Clock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
@@ -26,3 +27,4 @@ class RepairContext:
     metrics: RepairMetrics
     degraded_reasons: DegradedReasons
     clock: Clock
+    ownership: VenueOwnership = field(default_factory=AllVenues)

@@ -45,6 +45,7 @@ class HoleFinder:
         self._metrics = context.metrics
         self._degraded_reasons = context.degraded_reasons
         self._clock = context.clock
+        self._owns = context.ownership.owns
         self._judged: dict[RecordedGap, dict[str, Hole | None]] = {}
         """By symbol: the hole, or None where nothing was recorded before the gap."""
         self._closed: set[RecordedGap] = set()
@@ -66,6 +67,8 @@ class HoleFinder:
         scanned = await self._store.scanned()
         by_venue: dict[str, list[TradedInstrument]] = {}
         for instrument in await self._record.instruments():
+            if not self._owns(instrument.venue):
+                continue
             by_venue.setdefault(instrument.venue, []).append(instrument)
         for venue, instruments in by_venue.items():
             try:

@@ -64,6 +64,7 @@ class JobRunner:
         self._metrics = context.metrics
         self._degraded_reasons = context.degraded_reasons
         self._clock = context.clock
+        self._owns = context.ownership.owns
         self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}
         """By venue: the id of the running job, and its task."""
         self._called = asyncio.Event()
@@ -103,10 +104,18 @@ class JobRunner:
         now_ns = self._clock.time_ns()
         if self._settings.automatic:
             for venue, symbol in await self._store.wanted(now_ns, WANTED_MAX):
+                if not self._owns(venue):
+                    continue
                 job = self._new(f"{AUTOMATIC}{uuid.uuid4().hex}", venue, symbol, 0, 0)
                 await self._store.add_job(replace(job, automatic=True), self._settings.jobs_max)
         self._running = {venue: pair for venue, pair in self._running.items() if not pair[1].done()}
-        for job in await self._store.next_jobs():
+        jobs = [job for job in await self._store.next_jobs() if self._owns(job.venue)]
+        turns = {job.venue: job.repair_id for job in jobs}
+        for venue, (repair_id, task) in self._running.items():
+            if turns.get(venue) != repair_id:
+                # It was cancelled at another process, or the venue is repaired there.
+                task.cancel()
+        for job in jobs:
             if job.venue not in self._running and self._venues.runs(job.venue):
                 task = asyncio.create_task(self._run(job), name=f"repair {job.repair_id}")
                 self._running[job.venue] = job.repair_id, task
@@ -135,6 +144,7 @@ class JobRunner:
             self._watchers.changed(job.repair_id)
 
     async def _run_once(self, job: RepairJob) -> None:
+        await self._publisher.begin(job.venue)
         instrument = await self._record.instrument(job.venue, job.symbol)
         if instrument is not None and job.state == QUEUED and not job.automatic:
             await self._finder.look_at(instrument, job.start_time_ns, job.end_time_ns)

@@ -33,6 +33,14 @@ class RepairPublisher:
         self._epochs: dict[StreamKey, int] = {}
         self._writing = asyncio.Lock()
 
+    async def begin(self, venue: str) -> None:
+        """Continue after what the stream of a venue holds now. From then on, what another process
+        appends makes ``publish`` raise StreamAppendConflict."""
+        key = StreamKey(venue, CHANNEL_REPAIRS)
+        async with self._writing:
+            self._forget(key)
+            await self._begin(key)
+
     async def publish(
         self,
         instrument: TradedInstrument,
@@ -56,8 +64,7 @@ class RepairPublisher:
                 await self._streams.append_after({key: before}, entries)
             except StreamAppendConflict as error:
                 _log.warning("the stream has another end", extra={"detail": str(error)})
-                self._newest.pop(key)
-                self._epochs.pop(key)
+                self._forget(key)
                 raise
             self._newest[key] = newest
             return newest
@@ -73,6 +80,10 @@ class RepairPublisher:
     async def readers(self, venue: str) -> Mapping[str, Cursor]:
         """How far its consumers are."""
         return await self._streams.groups(StreamKey(venue, CHANNEL_REPAIRS))
+
+    def _forget(self, key: StreamKey) -> None:
+        self._newest.pop(key, None)
+        self._epochs.pop(key, None)
 
     async def _begin(self, key: StreamKey) -> Cursor:
         if key not in self._newest:

@@ -115,6 +115,7 @@ class QualityScorer:
         self._settings = context.settings
         self._world = world
         self._clock = context.clock
+        self._owns = context.ownership.owns
 
     async def run(self) -> None:
         computed = 0
@@ -133,6 +134,8 @@ class QualityScorer:
         """Compute and store the scores of all instruments, once."""
         now_ns = self._clock.time_ns()
         for instrument in await self._record.instruments():
+            if not self._owns(instrument.venue):
+                continue
             since_ns = await self._record.first_time_ns(instrument)
             end_ns = now_ns
             if self._world == "replay":

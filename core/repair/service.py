@@ -13,9 +13,11 @@ from core.repair.job_watchers import JobWatchers
 from core.repair.record_reader import RecordReader
 from kit.base import paging
 from kit.base.errors import BadRequest, UnknownInstrument
+from kit.base.waiting import is_set_within
 
 PAGE_SIZE, PAGE_SIZE_MAX = 100, 1_000
 ID_LENGTH_MAX = 100
+LOOK_SECONDS = 1.0
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -107,7 +109,8 @@ class RepairServicer(repair_pb2_grpc.RepairServicer):
                     yield repair_pb2.WatchRepairResponse(job=job.message())
                 if not job.is_live:
                     return
-                await changed.wait()
+                # The job may run in another process.
+                await is_set_within(changed, LOOK_SECONDS)
                 self._watchers.require_open()
 
     async def _job(self, repair_id: str) -> RepairJob:

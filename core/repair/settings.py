@@ -4,12 +4,16 @@ import msgspec
 
 from kit.base.errors import SettingError
 
+LEASE_SECONDS_MIN = 0.2
+
 
 class RepairSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Section "repair"."""
 
     port: int = 8115
     """gRPC port, of Repair and Admin."""
+    lease_seconds: float = 3.0
+    """Time without renewal after which other processes take over the venues of this one."""
     automatic: bool = True
     """Whether new holes are repaired automatically."""
     find_interval_s: float = 10.0
@@ -59,5 +63,8 @@ class RepairSettings(msgspec.Struct, frozen=True, kw_only=True):
         ):
             if getattr(self, key) <= 0:
                 raise SettingError(f"repair.{key}", getattr(self, key), "must be above 0")
+        if self.lease_seconds < LEASE_SECONDS_MIN:
+            allowed = f"must be {LEASE_SECONDS_MIN} or more"
+            raise SettingError("repair.lease_seconds", self.lease_seconds, allowed)
         if self.settle_s < 0:
             raise SettingError("repair.settle_s", self.settle_s, "must not be negative")
