@@ -156,6 +156,7 @@ class RiskRun:
         await self._play(ends_s)
         await self._heal()
         if await self._settled():
+            self.venue.cancel_entries()
             await self._play(asyncio.get_running_loop().time() + ANNOUNCED_S)
             await Checks(self).check()
         if watching.done():

@@ -6,7 +6,7 @@ from decimal import Decimal
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector.legacy_positions import ADOPTED
-from core.inspector.tests.lying_venue import FILLED, MARKET, OPEN
+from core.inspector.tests.lying_venue import CANCELLED, FILLED, MARKET, OPEN
 from core.inspector.venue_processes import NoAnswer
 from kit.accounting.amounts import ZERO
 from kit.execution.request_ids import lifecycle_of
@@ -35,6 +35,13 @@ class TradingVenue(ChainVenue):
             is_free = order.state == OPEN and order.client_order_id not in self._working
             if is_free and order.content.type == LIMIT and self._is_reached(order):
                 self._work(order, Decimal(order.content.size) - Decimal(order.filled_size))
+
+    def cancel_entries(self):
+        """Cancel what rests in the book: nothing is opened any more."""
+        for order in list(self.orders.values()):
+            is_free = order.state == OPEN and order.client_order_id not in self._working
+            if is_free and is_entry(order):
+                self._end(order, CANCELLED)
 
     def _is_reached(self, order):
         price, at = self._market.price, Decimal(order.content.price)
