@@ -25,14 +25,14 @@ import grpc
 import msgspec
 from rich.console import Console
 from rich.table import Table
-from venuemesh.inspector.v1 import inspector_pb2_grpc
 from venuemesh.ledger.v1 import ledger_pb2, ledger_pb2_grpc, postings_pb2
 
 from benchmarks.soaks import cash_balances
 from benchmarks.soaks.cash_balances import Difference
 from benchmarks.soaks.ledger import data_folder
+from benchmarks.soaks.operator import Operator
 from benchmarks.soaks.random_orders import ACCOUNT, RandomOrders
-from benchmarks.soaks.risk_findings import RiskFindings, UnprotectedTimes, findings, unreconciled
+from benchmarks.soaks.risk_findings import RiskFindings, UnprotectedTimes, findings, lines, listed
 from benchmarks.soaks.simulated_exchanges import RandomFaults, SimulatedExchanges
 from benchmarks.soaks.trial_balances import TrialBalances
 from kit.base import rpc
@@ -57,6 +57,9 @@ WITHOUT = ("repair", "bridge")
 EVENTS_PER_SECOND = "20"
 """Of each simulated market: trading needs prices, and no crowd."""
 FUNDING_INTERVAL_S = "150"
+STRATEGIES = Path(__file__).parent / "strategies"
+PAPER_VENUES = ("binance", "bybit", "okx_futures")
+"""Where they trade, beside the client's orders."""
 CALL_SECONDS_MAX = 60.0
 AT_THE_END: Mapping[str, Any] = {"timeout": 600.0, "wait_for_ready": True}
 CALLS_OF_A_REQUEST = 4
@@ -130,25 +133,29 @@ class CashSoak:
         """Trade, then compare the cash of the ledger with the exchanges. Raises OperationsError."""
         plan = self._plan
         async with rpc.plain_channel(self._mesh.gateway) as channel:
+            operator = Operator(channel, plan.venues)
             traders = {
                 venue: RandomOrders(venue, channel, _pause_seconds(plan, venue), plan.seed)
                 for venue in plan.venues
             }
             await self._until_ready(list(traders.values()))
             started = time.monotonic()
-            async with self._happening(
-                [self._times.run(), *(one.run() for one in traders.values())]
-            ):
+            watching = [self._times.run(), operator.run()]
+            async with self._happening([*watching, *(one.run() for one in traders.values())]):
                 while (passed := time.monotonic() - started) < plan.minutes * 60:
                     kills, fills = sum(self._kills.values()), self._answered(traders, "FILLED")
                     show(passed, plan.minutes * 60, f"{fills} filled, {kills} kills")
                     await asyncio.sleep(LOOK_SECONDS)
             ended = time.monotonic()
             show(passed, plan.minutes * 60, "comparing")
-            wrong = await self._until_quiet(list(traders.values()))
+            wrong = await self._until_quiet(list(traders.values()), operator)
             ledger: ledger_pb2_grpc.LedgerAsyncStub = ledger_pb2_grpc.LedgerStub(channel)
             different, balances, settled = await self._compared(ledger)
-            wrong += [*different, *await self._verified(ledger), *await self._unreconciled(channel)]
+            wrong += [
+                *different,
+                *await self._verified(ledger),
+                *await self._unreconciled(operator),
+            ]
         booked, risk = self._booked(), findings(self._mesh.sql, self._times)
         wrong += [f"allowed beyond a limit: {one}" for one in risk.limit_breaches]
         wrong += [f"{one}: no fill is booked" for one in plan.venues if not booked[one].get("FILL")]
@@ -201,9 +208,9 @@ class CashSoak:
                 raise OperationsError(text)
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _until_quiet(self, traders: Sequence[RandomOrders]) -> list[str]:
-        """Wait until every process runs, every account is ready and no order is open. Returns what
-        has not become so."""
+    async def _until_quiet(self, traders: Sequence[RandomOrders], operator: Operator) -> list[str]:
+        """Wait until every process runs, every account is ready, no order is open and strategies
+        hold nothing. Returns what has not become so."""
         await asyncio.to_thread(self._mesh.wait_until_running)
         until = time.monotonic() + END_SECONDS_MAX
         while True:
@@ -212,6 +219,8 @@ class CashSoak:
                 await trader.cancel_all()
             open_orders = {one.venue: one.open_orders for one in await self._states()}
             busy += [f"{name}: {count} orders open" for name, count in open_orders.items() if count]
+            if held := await operator.close_all():
+                busy.append(f"{held} positions of strategies are not closed")
             if not busy or time.monotonic() > until:
                 return busy
             await asyncio.sleep(LOOK_SECONDS)
@@ -275,11 +284,10 @@ class CashSoak:
         verified = await ledger.VerifyLedger(ledger_pb2.VerifyLedgerRequest(), **AT_THE_END)
         return [*trial.wrong, *verified.findings]
 
-    async def _unreconciled(self, channel: grpc.aio.Channel) -> list[str]:
+    async def _unreconciled(self, operator: Operator) -> list[str]:
         """Wait until the sides agree on every account. Returns what has not become so."""
-        stub: inspector_pb2_grpc.InspectorAsyncStub = inspector_pb2_grpc.InspectorStub(channel)
         until = time.monotonic() + END_SECONDS_MAX
-        while found := await unreconciled(stub, self._plan.venues):
+        while found := await operator.unreconciled():
             if time.monotonic() > until:
                 return found
             await asyncio.sleep(LOOK_SECONDS)
@@ -342,6 +350,9 @@ def run(chosen: argparse.Namespace) -> int:
     )
     os.environ["VENUEMESH_SIMULATOR_EVENTS_PER_SECOND"] = EVENTS_PER_SECOND
     os.environ["VENUEMESH_SIMULATOR_FUNDING_INTERVAL_S"] = FUNDING_INTERVAL_S
+    os.environ["VENUEMESH_DETECTOR_STRATEGIES_FOLDER"] = str(STRATEGIES)
+    paper = [f"{venue}/paper" for venue in PAPER_VENUES if venue in venues]
+    os.environ["VENUEMESH_ORDERS_PAPER_ACCOUNTS"] = ",".join(paper)
     if chosen.policy is not None:
         os.environ["VENUEMESH_INSPECTOR_POLICY_FILE"] = str(chosen.policy.resolve())
     options = ("--world", "simulate", "--seed", str(plan.seed), "--venues", ",".join(venues))
@@ -370,20 +381,13 @@ def _print(outcome: Outcome) -> None:
     console = Console(width=120)
     console.print(table)
     for venue, counts in sorted(outcome.answers.items()):
-        console.print(f"answers of {venue}: {_listed(counts)}")
-    console.print(f"faults: {_listed(outcome.faults)}")
-    console.print(f"kills in {outcome.seconds:,.0f} s: {_listed(outcome.kills)}")
-    risk = outcome.risk
-    console.print(f"entries: {risk.entries_allowed:,} allowed, {risk.entries_refused:,} refused")
-    without = ", ".join(f"{name} {value:.2f} s" for name, value in risk.unprotected_seconds.items())
-    console.print(f"without a stop: {without or 'no position'} ({risk.positions:,} times)")
+        console.print(f"answers of {venue}: {listed(counts)}")
+    console.print(f"faults: {listed(outcome.faults)}")
+    console.print(f"kills in {outcome.seconds:,.0f} s: {listed(outcome.kills)}")
+    for line in lines(outcome.risk):
+        console.print(line)
     for line in outcome.wrong:
         console.print(line, style="red", markup=False)
     equal = f"[green]{outcome.balances} balances and positions are equal[/]"
     settled = f", {outcome.settling_seconds:,.0f} s after the last order"
     console.print("[bold red]not equal[/]" if outcome.wrong else equal + settled)
-
-
-def _listed(counts: dict[str, int]) -> str:
-    named = ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
-    return f"{sum(counts.values()):,} ({named})"

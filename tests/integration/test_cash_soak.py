@@ -1,6 +1,7 @@
 """What ``./venuemesh soak cash`` compares, and what it lets go wrong."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from venuemesh.common.v1 import types_pb2
@@ -9,6 +10,8 @@ from venuemesh.ledger.v1 import ledger_pb2, postings_pb2
 from benchmarks.soaks import cash, cash_balances, random_orders
 from benchmarks.soaks.cash_balances import AccountAsset
 from benchmarks.soaks.simulated_exchanges import FAULTS, RandomFaults
+from kit.risk.policy import OPEN_POLICY
+from kit.risk.policy_file import read_policy
 from kit.simulator.account_states import AccountState, FillState
 from kit.simulator.faults import FaultInjector
 
@@ -132,3 +135,9 @@ def test_a_size_is_a_multiple_of_the_smallest_that_the_venue_takes(
 def test_a_price_is_rounded_to_a_tick_on_the_side_that_is_asked_for() -> None:
     assert random_orders._price(SPOT, Decimal("100.01"), rounds_up=True) == "100.05"
     assert random_orders._price(SPOT, Decimal("100.04"), rounds_up=False) == "100"
+
+
+def test_no_asset_is_missing_in_the_policy_of_the_soak() -> None:
+    text = Path(cash.__file__).with_name("limits.toml").read_text()
+    found = read_policy(text, is_complete=False)
+    assert found.order_notional_max.keys() == OPEN_POLICY.order_notional_max.keys()
