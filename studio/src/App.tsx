@@ -1,6 +1,7 @@
 import { useMemo, useState } from "react";
 
 import { CapitalPage } from "./capital/CapitalPage";
+import { DecisionsPage } from "./decisions/DecisionsPage";
 import { DataContent } from "./record/DataContent";
 import { InstrumentPage } from "./instrument/InstrumentPage";
 import { MarketContent } from "./market/MarketContent";
@@ -9,6 +10,7 @@ import { OrdersPage } from "./orders/OrdersPage";
 import {
   type CapitalRoute,
   type DataRoute,
+  type DecisionsRoute,
   formatRoute,
   go,
   type MarketRoute,
@@ -30,6 +32,7 @@ const HOME: MarketRoute = { page: "market", venue: "", symbol: "", interval: "1m
 const ORDERS_HOME: OrdersRoute = { page: "orders", venue: "", account: "" };
 const CAPITAL_HOME: CapitalRoute = { page: "capital", venue: "", account: "" };
 const SIGNALS_HOME: SignalsRoute = { page: "signals", strategy: "", venue: "", symbol: "" };
+const DECISIONS_HOME: DecisionsRoute = { page: "decisions", strategy: "", eventId: "" };
 const MESH: Route = { page: "mesh" };
 const RISK: Route = { page: "risk" };
 const WHY_HOME: WhyRoute = { page: "why", question: undefined };
@@ -42,6 +45,7 @@ export function App() {
   const orders = useLast(route.page === "orders" ? route : undefined, ORDERS_HOME);
   const capital = useLast(route.page === "capital" ? route : undefined, CAPITAL_HOME);
   const signals = useLast(route.page === "signals" ? route : undefined, SIGNALS_HOME);
+  const decisions = useLast(route.page === "decisions" ? route : undefined, DECISIONS_HOME);
   const [helpOpen, setHelpOpen] = useState(false);
   const [statusPlace, setStatusPlace] = useState<HTMLElement | null>(null);
   const toggleHelp = () => {
@@ -50,10 +54,10 @@ export function App() {
   const shortcuts = useMemo(
     () => ({
       ...keysTo({ m: market, d: dataOf(market), o: orders, r: RISK, c: capital, g: signals }),
-      ...keysTo({ w: WHY_HOME, s: MESH }),
+      ...keysTo({ e: decisions, w: WHY_HOME, s: MESH }),
       "?": toggleHelp,
     }),
-    [market, orders, capital, signals],
+    [market, orders, capital, signals, decisions],
   );
   useShortcuts(shortcuts);
   return (
@@ -69,6 +73,7 @@ export function App() {
         <PageLink route={RISK} current={route.page === "risk"} label="Risk" />
         <PageLink route={capital} current={route.page === "capital"} label="Capital" />
         <PageLink route={signals} current={route.page === "signals"} label="Signals" />
+        <PageLink route={decisions} current={route.page === "decisions"} label="Decisions" />
         <PageLink route={WHY_HOME} current={route.page === "why"} label="Why" />
         <PageLink route={MESH} current={route.page === "mesh"} label="Mesh" />
         <div className="top-status" ref={setStatusPlace} />
@@ -89,6 +94,7 @@ function Page({ route }: { readonly route: Route }) {
   if (route.page === "orders") return <OrdersPage route={route} />;
   if (route.page === "capital") return <CapitalPage route={route} />;
   if (route.page === "signals") return <SignalsPage route={route} />;
+  if (route.page === "decisions") return <DecisionsPage route={route} />;
   if (route.page === "why") return <WhyPage route={route} />;
   return (
     <InstrumentPage

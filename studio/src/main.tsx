@@ -8,6 +8,7 @@ import "./orders/ticket.css";
 import "./risk/risk.css";
 import "./capital/capital.css";
 import "./signals/signals.css";
+import "./decisions/decisions.css";
 import "./why/why.css";
 import "./mesh/mesh.css";
 

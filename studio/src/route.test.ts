@@ -31,6 +31,10 @@ test.each<[Route, string]>([
     { page: "signals", strategy: "trend", venue: "kraken", symbol: "BTC/USDT" },
     "#/signals/trend/kraken/BTC%2FUSDT",
   ],
+  [{ page: "decisions", strategy: "", eventId: "" }, "#/decisions"],
+  [{ page: "decisions", strategy: "a/b", eventId: "" }, "#/decisions/a%2Fb"],
+  [{ page: "decisions", strategy: "trend", eventId: "3f6c" }, "#/decisions/trend/3f6c"],
+  [{ page: "decisions", strategy: "", eventId: "3f6c" }, "#/decisions//3f6c"],
   [{ page: "why", question: undefined }, "#/why"],
   [
     {

@@ -9,6 +9,7 @@ export type Route =
   | OrdersRoute
   | CapitalRoute
   | SignalsRoute
+  | DecisionsRoute
   | WhyRoute
   | InstrumentRoute;
 
@@ -44,6 +45,14 @@ export interface SignalsRoute extends Instrument {
   readonly page: "signals";
   /** Empty: the first strategy. */
   readonly strategy: string;
+}
+
+export interface DecisionsRoute {
+  readonly page: "decisions";
+  /** Empty: all strategies. */
+  readonly strategy: string;
+  /** Of the decision that is explained, hexadecimal. Empty: the newest one. */
+  readonly eventId: string;
 }
 
 export interface WhyRoute {
@@ -84,14 +93,15 @@ const INTERVAL_DEFAULT: Interval = "1m";
 /**
  * Reads "#/market/<venue>/<symbol>/<interval>", "#/data/<venue>/<symbol>",
  * "#/orders/<venue>/<account>", "#/capital/<venue>/<account>",
- * "#/signals/<strategy>/<venue>/<symbol>", "#/why/…", "#/risk" or "#/mesh". Any other address is
- * the market page.
+ * "#/signals/<strategy>/<venue>/<symbol>", "#/decisions/<strategy>/<event id>", "#/why/…",
+ * "#/risk" or "#/mesh". Any other address is the market page.
  */
 export function parseRoute(hash: string): Route {
   const [, page, venue = "", symbol = "", interval = "", ...rest] = hash.split("/").map(decode);
   if (page === "mesh" || page === "risk") return { page };
   if (page === "why") return { page, question: readQuestion([venue, symbol, interval, ...rest]) };
   if (page === "signals") return { page, strategy: venue, venue: symbol, symbol: interval };
+  if (page === "decisions") return { page, strategy: venue, eventId: symbol };
   if (page === "capital") return { page, venue, account: symbol };
   if (page === "orders") return { page, venue, account: symbol };
   if (page === "data") return { page, venue, symbol };
@@ -112,6 +122,11 @@ export function formatRoute(route: Route): string {
     const parts = [route.strategy, route.venue, route.symbol];
     const end = parts.indexOf("");
     return ["#/signals", ...parts.slice(0, end < 0 ? parts.length : end).map(encode)].join("/");
+  }
+  if (route.page === "decisions") {
+    const { strategy, eventId } = route;
+    const parts = eventId === "" ? [strategy] : [strategy, eventId];
+    return ["#/decisions", ...(parts.join("") === "" ? [] : parts.map(encode))].join("/");
   }
   const { page, venue } = route;
   if (venue === "") return `#/${page}`;

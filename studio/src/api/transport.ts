@@ -4,6 +4,7 @@ import { createGrpcWebTransport } from "@connectrpc/connect-web";
 
 import { Tokens } from "../gen/venuemesh/access/v1/tokens_pb";
 import { Admin } from "../gen/venuemesh/admin/v1/admin_pb";
+import { Advisor } from "../gen/venuemesh/advisor/v1/advisor_pb";
 import { Audit } from "../gen/venuemesh/audit/v1/audit_pb";
 import { Bars } from "../gen/venuemesh/bars/v1/bars_pb";
 import { Detector } from "../gen/venuemesh/detector/v1/detector_pb";
@@ -67,6 +68,7 @@ export const inspector = createClient(Inspector, transport);
 export const riskReports = createClient(RiskReports, transport);
 export const ledger = createClient(Ledger, transport);
 export const audit = createClient(Audit, transport);
+export const advisor = createClient(Advisor, transport);
 export const detector = createClient(Detector, transport);
 export const events = createClient(Events, transport);
 

@@ -82,9 +82,7 @@ test("a proposal is shown with all terms of its orders", () => {
   const amendment = create(ProposalSchema, {
     requested: { operation: Operation.AMEND, content, targetClientOrderId: "c1" },
   });
-  expect(proposalText(amendment)).toBe(
-    "amend: c1 to Buy 0.01 BTCUSDT limit 60000, binance/paper",
-  );
+  expect(proposalText(amendment)).toBe("amend: c1 to Buy 0.01 BTCUSDT limit 60000, binance/paper");
   const cancel = create(ProposalSchema, {
     requested: { operation: Operation.CANCEL, content: place, targetClientOrderId: "c1" },
   });

@@ -11,6 +11,7 @@ const SHORTCUTS: readonly [string, string][] = [
   ["r", "Risk"],
   ["c", "Capital"],
   ["g", "Signals"],
+  ["e", "Decisions"],
   ["w", "Why"],
   ["s", "Mesh (services)"],
   ["?", "This help"],

@@ -2,7 +2,8 @@ import { type Check, CheckResult } from "../gen/venuemesh/events/v1/checks_pb";
 import { enumText } from "./enumText";
 import { UnitValue } from "./UnitValue";
 
-const COLUMNS = ["Check", "Observed", "Afterwards", "Limit", "Result"];
+const AFTERWARDS = "Afterwards";
+const COLUMNS = ["Check", "Observed", AFTERWARDS, "Limit", "Result"];
 
 interface ChecksTableProps {
   /** With the name of their group, if they have groups. */
@@ -11,12 +12,18 @@ interface ChecksTableProps {
 
 /** Values that were compared with limits. */
 export function ChecksTable({ groups }: ChecksTableProps) {
+  const isProjected = groups.some(([, checks]) => checks.some(({ projected }) => projected !== ""));
+  const columns = COLUMNS.filter((name) => isProjected || name !== AFTERWARDS);
   return (
     <table className="why-table checks">
       <thead>
         <tr>
-          {COLUMNS.map((name, place) => (
-            <th key={name} scope="col" className={place === 0 || place === 4 ? "" : "number"}>
+          {columns.map((name, place) => (
+            <th
+              key={name}
+              scope="col"
+              className={place === 0 || place === columns.length - 1 ? "" : "number"}
+            >
               {name}
             </th>
           ))}
@@ -26,13 +33,13 @@ export function ChecksTable({ groups }: ChecksTableProps) {
         <tbody key={name}>
           {name !== "" && (
             <tr className="group">
-              <th scope="rowgroup" colSpan={COLUMNS.length}>
+              <th scope="rowgroup" colSpan={columns.length}>
                 {name} {note !== "" && <span className="faint">{note}</span>}
               </th>
             </tr>
           )}
           {checks.map((check, place) => (
-            <CheckRow key={`${check.name}/${place}`} check={check} />
+            <CheckRow key={`${check.name}/${place}`} {...{ check, isProjected }} />
           ))}
         </tbody>
       ))}
@@ -40,7 +47,13 @@ export function ChecksTable({ groups }: ChecksTableProps) {
   );
 }
 
-function CheckRow({ check }: { readonly check: Check }) {
+interface CheckRowProps {
+  readonly check: Check;
+  /** Whether a check of the table has a value after the order. */
+  readonly isProjected: boolean;
+}
+
+function CheckRow({ check, isProjected }: CheckRowProps) {
   const { name, observed, projected, limit, unit, result, detail } = check;
   const tone = CheckResult[result].toLowerCase();
   return (
@@ -56,9 +69,11 @@ function CheckRow({ check }: { readonly check: Check }) {
           <UnitValue value={observed} unit={unit} />
         )}
       </td>
-      <td className="number">
-        <UnitValue value={projected} unit={unit} />
-      </td>
+      {isProjected && (
+        <td className="number">
+          <UnitValue value={projected} unit={unit} />
+        </td>
+      )}
       <td className="number">
         <UnitValue value={limit} unit={unit} withUnit />
       </td>

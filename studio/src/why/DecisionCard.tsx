@@ -12,6 +12,7 @@ import { enumText, scoreText } from "./enumText";
 import { EventCard } from "./EventCard";
 import { Facts } from "./Facts";
 import { intentText } from "./payloads";
+import { stageNote } from "./stageNotes";
 import { UnitValue } from "./UnitValue";
 
 interface DecisionCardProps {
@@ -23,7 +24,7 @@ interface DecisionCardProps {
 
 /** What the advisor decided: its stages with their checks, what it knew, and the order it wants. */
 export function DecisionCard({ id, isChosen, stored, decision }: DecisionCardProps) {
-  const { outcome, intent, stages, facts } = decision;
+  const { outcome } = decision;
   const good = outcome === DecisionOutcome.INTENT_ISSUED;
   return (
     <EventCard
@@ -35,18 +36,28 @@ export function DecisionCard({ id, isChosen, stored, decision }: DecisionCardPro
         </strong>
       }
     >
+      <DecisionContent decision={decision} />
+    </EventCard>
+  );
+}
+
+/** The wanted order, each stage with its checks, and the facts. */
+export function DecisionContent({ decision }: { readonly decision: DecisionMade }) {
+  const { intent, stages, facts, calibration, synthesis } = decision;
+  return (
+    <>
       {intent ? <Intent intent={intent} /> : <p className="faint">No order is wanted.</p>}
       {stages.length > 0 && (
         <ChecksTable
           groups={stages.map(({ stage, checks, skippedReason }, place) => [
             `${place + 1}. ${enumText(DecisionStage, stage)}`,
             checks,
-            skippedReason === "" ? "" : `passed over: ${skippedReason}`,
+            stageNote(stage, skippedReason, calibration, synthesis),
           ])}
         />
       )}
       {facts.length > 0 && <KnownFacts facts={facts} />}
-    </EventCard>
+    </>
   );
 }
 

@@ -25,7 +25,16 @@ interface SignalCardProps {
 
 /** What a strategy asked for, and what each of its rules said. */
 export function SignalCard({ id, isChosen, stored, signal }: SignalCardProps) {
-  const { strategy, strategyVersion, venue, account, symbol, side, action } = signal;
+  return (
+    <EventCard {...{ id, isChosen, stored }} title={`Signal of ${signal.strategy}`}>
+      <SignalContent signal={signal} />
+    </EventCard>
+  );
+}
+
+/** What a strategy asked for, and what each of its rules said, without the event. */
+export function SignalContent({ signal }: Pick<SignalCardProps, "signal">) {
+  const { strategyVersion, venue, account, symbol, side, action } = signal;
   const { bar, request } = signal;
   const sizes = [
     request?.notional ? `up to ${request.notional} of the quote asset` : "",
@@ -35,7 +44,7 @@ export function SignalCard({ id, isChosen, stored, signal }: SignalCardProps) {
     request?.reduceFraction ? `${request.reduceFraction} of the position` : "",
   ];
   return (
-    <EventCard {...{ id, isChosen, stored }} title={`Signal of ${strategy}`}>
+    <>
       <Facts
         facts={[
           [
@@ -60,7 +69,7 @@ export function SignalCard({ id, isChosen, stored, signal }: SignalCardProps) {
         ]}
       />
       <RuleTable rules={signal.rules} />
-    </EventCard>
+    </>
   );
 }
 
