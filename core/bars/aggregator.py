@@ -38,7 +38,7 @@ from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import LogDeduplicator, Meter
 from kit.events.leases import LeaseLost
-from kit.events.shared_leases import SharedLeases
+from kit.events.shared_leases import LEASES, SharedLeases
 from kit.marketdata.delivery.redis_streams import RedisStreams, StreamEntry
 from kit.marketdata.model.batches import Batch, newest_received_ns
 
@@ -153,6 +153,7 @@ class Aggregator:
                 await self._give_up(owned & held - due, save=True)
                 await self._adopt(held & due - owned)
                 self._degraded_reasons.clear(POSTGRESQL)
+                self._degraded_reasons.set(LEASES, self._leases.problem)
             except StoreUnavailable as error:
                 # The leases stay until another aggregator takes them, which needs the database too.
                 self._degraded_reasons.report(POSTGRESQL, error.message)

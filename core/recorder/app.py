@@ -16,7 +16,6 @@ from kit.base.migration import migrate_when_there, wait_for_schema
 from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.events.peers import member_name
 from kit.events.shared_leases import SharedLeases
 from kit.events.shared_work import SHARES, SharedWork
 from kit.marketdata.delivery.redis_streams import RedisStreams
@@ -40,8 +39,7 @@ async def run(settings: RecorderSettings, storage: StorageSettings, mesh: MeshSe
     streams = RedisStreams(mesh.redis_login_url, runtime.store_metrics)
     database = Database(mesh.database_login_url, metrics=runtime.store_metrics)
     degraded_reasons = DegradedReasons(runtime.meter)
-    member = member_name(SERVICE, mesh.advertise_host or mesh.host, settings.port)
-    leases = SharedLeases(database, SERVICE, member, SHARES, settings.lease_seconds)
+    leases = SharedLeases(database, SERVICE, runtime.instance_id, SHARES, settings.lease_seconds)
     work = SharedWork(leases, runtime.meter, degraded_reasons, clock)
     store = RecorderStore(database, StreamShares(work))
     recorder = Recorder(streams, store, settings, runtime.meter, degraded_reasons, clock)

@@ -27,7 +27,6 @@ from kit.base.migration import when_migrated
 from kit.base.redis_commands import refuse_cluster
 from kit.base.runtime import ProcessIdentity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.events.peers import member_name
 from kit.events.shared_leases import SharedLeases
 from kit.events.shared_work import SHARES, SharedWork
 from kit.marketdata.delivery.redis_streams import RedisStreams
@@ -52,8 +51,7 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     venues = VenueClients(runtime.channels(VENUE), mesh.registry)
     record, store = RecordReader(database), HoleStore(database)
     publisher = RepairPublisher(streams, clock)
-    member = member_name(SERVICE, mesh.advertise_host or mesh.host, settings.port)
-    leases = SharedLeases(database, SERVICE, member, SHARES, settings.lease_seconds)
+    leases = SharedLeases(database, SERVICE, runtime.instance_id, SHARES, settings.lease_seconds)
     work = SharedWork(leases, runtime.meter, degraded_reasons, clock)
     context = RepairContext(
         database, record, store, venues, publisher, settings, metrics, degraded_reasons, clock, work

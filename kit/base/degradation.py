@@ -27,6 +27,13 @@ class DegradedReasons:
             _log.info("degraded reason cleared", extra={"about": about})
             self._show()
 
+    def set(self, about: str, detail: str) -> None:
+        """Add or change a reason; clear it if the detail is empty."""
+        if detail:
+            self.report(about, detail)
+        else:
+            self.clear(about)
+
     def _show(self) -> None:
         if self._details:
             found = sorted(self._details.items())

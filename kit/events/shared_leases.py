@@ -16,6 +16,8 @@ from kit.base.rendezvous import shares_for
 from kit.events import event_log
 from kit.events.leases import LeaseLost
 
+LEASES = "leases"
+"""In ``DegradedReasons``."""
 _CLAIMS_PER_LEASE = 12
 """With other members: so a share that one releases is taken at once."""
 _LONE_CLAIMS_PER_LEASE = 3
@@ -71,6 +73,7 @@ _HOLD = (
     " JOIN unnest(%b::text[], %b::bigint[]) AS held (name, epoch)"
     " ON (leases.name, leases.epoch) = (held.name, held.epoch) FOR KEY SHARE OF leases"
 )
+_NAMED = "SELECT FROM leases WHERE name = ANY(%s) AND holder = %s"
 _HOLDER = "SELECT holder FROM leases WHERE name = %s AND expires_time > clock_timestamp()"
 
 
@@ -90,6 +93,16 @@ class SharedLeases:
         self._service = service
         self._count = count
         self._epochs: dict[int, int] = {}
+        self._is_replaced = False
+        """Whether another process with the name of this member has taken its shares."""
+
+    @property
+    def problem(self) -> str:
+        """Why this member takes no shares; "" if it does."""
+        if not self._is_replaced:
+            return ""
+        remedy = "give each its own mesh.instance_id and mesh.advertise_host"
+        return f"another process has the name {self.member!r} and its shares; {remedy}"
 
     @property
     def others(self) -> list[str]:
@@ -115,9 +128,13 @@ class SharedLeases:
             members = {holder for (holder,) in await rows.fetchall()}
             due = shares_for(self.member, members, self._count)
             epochs = await self._renewed(connection)
+            if lost := self._epochs.keys() - epochs.keys():
+                self._is_replaced |= await self._have_own_name(connection, lost)
         self.members, self._epochs = members, epochs
         # In a transaction of its own: rows of both would not be locked by name.
         self._epochs |= await self._taken(due - epochs.keys())
+        if due <= self._epochs.keys():
+            self._is_replaced = False
         return frozenset(due)
 
     async def hold(self, connection: Connection, shares: Collection[int]) -> None:
@@ -159,14 +176,21 @@ class SharedLeases:
             share: epoch for share, epoch in self._epochs.items() if self._lease(share) in names
         }
 
+    async def _have_own_name(self, connection: Connection, shares: Collection[int]) -> bool:
+        """Whether the holder of one of these shares has the name of this member."""
+        names = [self._lease(share) for share in shares]
+        return (await connection.execute(_NAMED, [names, self.member])).rowcount > 0
+
     async def _taken(self, shares: Collection[int]) -> dict[int, int]:
         if not shares:
             return {}
         by_name = dict(sorted((self._lease(share), share) for share in shares))
         async with self._database.transaction() as connection:
             await connection.execute(_MAKE, [list(by_name)])
+            # A process that has started with this name since may have its leases.
+            former = "" if self._is_replaced else self.member
             async with self._ending_holders(connection):
-                rows = await connection.execute(_LOCK, [list(by_name), self.member])
+                rows = await connection.execute(_LOCK, [list(by_name), former])
             free = [name for (name,) in await rows.fetchall()]
             rows = await connection.execute(_TAKE, [self.member, self.seconds, free])
             return {by_name[name]: epoch for name, epoch in await rows.fetchall()}

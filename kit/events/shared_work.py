@@ -18,13 +18,11 @@ from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.rendezvous import share_of
 from kit.base.telemetry import Meter
-from kit.events.shared_leases import SharedLeases
+from kit.events.shared_leases import LEASES, SharedLeases
 
 SHARES = 16
 """Also the largest useful number of processes of a service."""
 
-LEASES = "leases"
-"""In ``DegradedReasons``."""
 
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
@@ -120,7 +118,7 @@ class SharedWork:
             try:
                 due = await self._leases.claim()
                 await self._change(due)
-                self._degraded_reasons.clear(LEASES)
+                self._degraded_reasons.set(LEASES, self._leases.problem)
             except StoreUnavailable as error:
                 # The leases stay until another process takes them, which needs the database too.
                 self._degraded_reasons.report(LEASES, error.message)

@@ -3,8 +3,8 @@
 from tests.support.service_process import ServiceProcess
 
 
-def recorder_process(valkey_url: str, postgres_url: str) -> ServiceProcess:
-    """It is not started yet, and writes small chunks."""
+def recorder_process(valkey_url: str, postgres_url: str, **variables: str) -> ServiceProcess:
+    """It is not started yet, and writes small chunks. ``variables``: more settings."""
     return ServiceProcess(
         "recorder",
         {
@@ -13,5 +13,6 @@ def recorder_process(valkey_url: str, postgres_url: str) -> ServiceProcess:
             "RECORDER_CHUNK_ROWS_MAX": "50",
             "RECORDER_CHUNK_AGE_MS": "2",
             "RECORDER_BLOCK_AGE_MS": "10",
+            **variables,
         },
     )

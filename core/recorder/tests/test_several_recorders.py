@@ -7,6 +7,7 @@ import signal
 import psycopg
 import pytest
 from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
+from venuemesh.registry.v1 import registry_pb2
 
 from core.recorder.tests.market import count, expected_trades
 from core.recorder.tests.process import recorder_process
@@ -93,11 +94,12 @@ async def are_divided(rig) -> bool:
     return len(await holders(rig)) == 2
 
 
-async def events(process) -> int:
-    """Events that a recorder has written since its start."""
+async def status(process) -> registry_pb2.ServiceStatus:
+    """What a recorder says of itself."""
     async with rpc.channel(process.address) as channel:
         admin = admin_pb2_grpc.AdminStub(channel)
-        return (await admin.GetStatus(admin_pb2.GetStatusRequest())).status.events_total
+        request = admin_pb2.GetStatusRequest()
+        return (await admin.GetStatus(request, wait_for_ready=True)).status
 
 
 async def test_both_record_and_whoever_joins_disturbs_nothing(rig, two, postgres_url):
@@ -106,7 +108,7 @@ async def test_both_record_and_whoever_joins_disturbs_nothing(rig, two, postgres
     await eventually(lambda: are_divided(rig))
     await rig.append(*second)
     await Tapes().are_recorded(rig)
-    assert min([await events(process) for process in two]) > 0
+    assert min([(await status(process)).events_total for process in two]) > 0
     Tapes().check(postgres_url)
 
 
@@ -169,3 +171,32 @@ async def test_a_recorder_that_is_frozen_is_followed(
     finally:
         frozen.kill()
         other.kill()
+
+
+async def test_of_two_with_one_name_the_later_one_records(valkey_url, postgres_url, rig):
+    tapes = Tapes()
+    first, later = (recorder_process(valkey_url, postgres_url, INSTANCE_ID="same") for _ in "ab")
+    parts = tapes.parts(3)
+
+    async def is_refused() -> bool:
+        return "another process has the name 'same'" in (await status(first)).detail
+
+    async def later_records() -> bool:
+        return (await status(later)).events_total > 0
+
+    try:
+        first.start()
+        await rig.append(*parts[0])
+        await rig.recorded(next(iter(tapes.keys)), Cursor(1, 1))
+        later.start()
+        await eventually(is_refused)
+        await rig.append(*parts[1])
+        await eventually(later_records)
+        later.kill()
+        await rig.append(*parts[2])
+        await tapes.are_recorded(rig)
+        assert (await status(first)).state == registry_pb2.SERVICE_STATE_SERVING
+        tapes.check(postgres_url)
+    finally:
+        first.kill()
+        later.kill()

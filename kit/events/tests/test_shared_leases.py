@@ -78,6 +78,22 @@ async def test_a_restarted_member_gets_its_shares_at_once_and_its_former_self_co
         await commit(rig, before, 0)
 
 
+async def test_a_member_whose_name_a_later_process_has_takes_nothing_from_it(rig, member):
+    first, later = member("a"), member("a")
+    await first.claim()
+    await later.claim()
+    for _ in range(2):
+        await first.claim()
+        assert (first.held, later.held) == (frozenset(), ALL)
+        assert "another process has the name 'a'" in first.problem
+        await later.claim()
+    await commit(rig, later, 0)
+    assert later.problem == ""
+    await later.leave()
+    await first.claim()
+    assert (first.held, first.problem) == (ALL, "")
+
+
 async def test_a_member_that_leaves_is_followed_at_once(rig, member):
     first, second = member("a"), member("b")
     await first.claim()
