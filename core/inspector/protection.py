@@ -25,6 +25,7 @@ WORKING = frozenset(
     }
 )
 """States of an order that triggers: at the venue, or in its process (``held_here``)."""
+TRIGGERED = "its stop has triggered, and is not filled"
 PROTECTED = risk_reports_pb2.PROTECTION_STATE_PROTECTED
 UNCONFIRMED = risk_reports_pb2.PROTECTION_STATE_UNCONFIRMED
 CLOSING = risk_reports_pb2.PROTECTION_STATE_CLOSING
@@ -41,6 +42,8 @@ class Protection:
     """What it holds, negative if short; None if it is not known."""
     problem: str = ""
     """What is wrong with its stop; "": nothing."""
+    is_triggered: bool = False
+    """Whether its stop has triggered, and waits to be sent: the position was to end by now."""
 
     @property
     def is_certain(self) -> bool:
@@ -53,15 +56,22 @@ def compare(
     """Compare a position with its orders at the venue. ``orders``: as they are stored.
     ``reported``: by the venue's process, among others of the account."""
     held, covered, triggers = positions.held(orders), ZERO, set[str]()
+    is_triggered = False
     for first, known, one in own_orders(orders, reported):
         held = add(held, _not_stored(position, known, first, one))
         if first.role != OrderRole.STOP or one.state not in WORKING:
             continue
-        if _is_at_its_price(position, one):
+        if one.is_triggered:
+            is_triggered = True
+        elif _is_at_its_price(position, one):
             covered = add(covered, _open_size(one))
         else:
             triggers.add(one.content.stop_price)
-    return Protection(held, _problem(position, held, covered, triggers))
+    needed = position.tradable(abs(held))
+    if covered >= needed:
+        return Protection(held)
+    problem = _problem(position, needed, covered, triggers)
+    return Protection(held, TRIGGERED if is_triggered else problem, is_triggered)
 
 
 def own_orders(
@@ -107,10 +117,7 @@ def unreported(
     return [one for one in orders if not one.is_complete and one.client_order_id not in listed]
 
 
-def _problem(position: Position, held: Decimal, covered: Decimal, triggers: set[str]) -> str:
-    needed = position.tradable(abs(held))
-    if covered >= needed:
-        return ""
+def _problem(position: Position, needed: Decimal, covered: Decimal, triggers: set[str]) -> str:
     if triggers:
         found = ", ".join(sorted(triggers))
         return f"its stop triggers at {found}, not at {position.stop_price}"

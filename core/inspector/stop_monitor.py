@@ -3,7 +3,8 @@
 The venue's process is asked for the orders of each position: fills that it reports count at once,
 and a stop counts while it works. A stop ends without closing its position when the venue finally
 rejects it, when somebody cancels it, or when a person's flattening is interrupted. Such a position
-gets new exits at the same prices, once; if the new stop ends too, the position is closed.
+gets new exits at the same prices, once; if the new stop ends too, the position is closed. It is
+closed as well if its stop has triggered and is not filled: the venue has rejected its order.
 """
 
 import asyncio
@@ -241,7 +242,7 @@ class StopMonitor:
         if now_ns - time.since_ns >= _patience_ns(position, found):
             await self._change(position, found)
         if now_ns - time.still_since_ns >= ACT_SECONDS * NANOSECONDS_PER_SECOND:
-            await self._act(position_id)
+            await self._act(position_id, is_triggered=found.is_triggered)
 
     def _end_time(self, position_id: bytes, *, holds: bool) -> None:
         """A position has its stop, or holds nothing that needs one."""
@@ -274,7 +275,7 @@ class StopMonitor:
             self._alarms.pop(position_id, None)
         await protection_store.change(connection, position, found, self._clock.time_ns())
 
-    async def _act(self, position_id: bytes) -> None:
+    async def _act(self, position_id: bytes, *, is_triggered: bool) -> None:
         """Give a position new exits, or close it. Raises LeaseLost, StoreUnavailable."""
         async with exclusive_transaction(self._database, self._lease) as connection:
             position = await positions.lock(connection, position_id)
@@ -282,12 +283,12 @@ class StopMonitor:
                 return
             if (await _read(connection, position)).is_moving:
                 return
-            is_second = await protection_store.has_new_exits(connection, position_id)
+            is_over = is_triggered or await protection_store.has_new_exits(connection, position_id)
             await protection_store.give_exits(connection, position_id)
-            text = "closed" if is_second else "given new exits"
+            text = "closed" if is_over else "given new exits"
             extra = {"position": position_id.hex(), "strategy": position.strategy, "detail": text}
             _log.error("position without a stop", extra=extra)
-            fraction = WHOLE if is_second else NOTHING
+            fraction = WHOLE if is_over else NOTHING
             await positions.request_close(connection, position, fraction, position_id, position_id)
         self.after_commit()
 

@@ -212,9 +212,9 @@ async def test_position_shows_what_is_wrong_with_its_stop_at_the_venue(rig):
     # The clock is fast: the inspector would act before the report is read.
     act, is_read = process.unprotected._act, asyncio.Event()
 
-    async def act_later(position_id):
+    async def act_later(position_id, **named):
         await is_read.wait()
-        await act(position_id)
+        await act(position_id, **named)
 
     process.unprotected._act = act_later
     # Nobody gives it another one.

@@ -40,6 +40,26 @@ async def test_position_that_lost_its_exits_gets_new_ones_once_and_is_closed_the
     assert 0 <= rig.venue.held() < DUST
 
 
+async def test_stop_that_has_triggered_and_waits_to_be_sent_is_an_alarm_and_the_position_is_closed(
+    rig,
+):
+    """The venue rejects its order again and again."""
+    process = await rig.start()
+    await rig.put(DECISIONS, decision(1))
+    await rig.until_outcomes(1)
+    await until(lambda: process.unprotected.protected)
+    for order in rig.venue.orders.values():
+        if order.content.type == STOP:
+            order.held_here = order.is_triggered = True
+    await until(lambda: process.unprotected.found)
+    await rig.until_flat()
+    # There were no new exits before the order that has closed it.
+    assert len(rig.venue.made) == 4
+    changed = [one.protection_changed for one in await rig.events()]
+    problems = [one.problem for one in changed if one.problem]
+    assert problems == ["its stop has triggered, and is not filled"]
+
+
 async def test_position_that_lost_only_its_stop_gets_both_exits_again(rig):
     await rig.start()
     await rig.put(DECISIONS, decision(1))

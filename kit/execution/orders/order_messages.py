@@ -38,6 +38,7 @@ def order_message(order: Order) -> orders_pb2.Order:
         size_unit=_size_unit(order.symbol, order.find_instrument),
         cancel_requested_by=order.cancel_requested_by,
         trigger_price=_text(order.trailing_price) if order.held_here else "",
+        is_triggered=order.held_here and order.is_triggered,
     )
 
 

@@ -11,6 +11,7 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.request_budget import Priority
 from kit.execution.contract import OutcomeUnknown, RequestAccepted
 from kit.execution.orders import order_states
+from kit.execution.orders.order_messages import order_message
 from kit.execution.request_ids import ATTEMPTS_MAX
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.order_groups import SIGNER, WHERE, flow
@@ -30,11 +31,13 @@ from kit.execution.tests.test_local_stops import SELL, STOP, holding
 def test_stop_survives_a_passing_rejection(reason):
     async def scenario():
         found, order = await holding(STOP, SELL, stop_price="90")
+        assert not order_message(order).is_triggered
         refusing(found, 3, reason)
         found.prices.trade("90")
         await found.let_pass(2)
         waiting = attempt(found, "r", 3)
         assert (waiting.state, waiting.held_here) == (order_states.OPEN, True)
+        assert order_message(waiting).is_triggered
         found.prices.trade("50")
         await found.let_pass(10)
         taken = attempt(found, "r", 4)

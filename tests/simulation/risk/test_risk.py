@@ -87,7 +87,7 @@ def raise_no_alarms(patch):
     async def change(self, position, found):
         pass
 
-    async def act(self, position_id):
+    async def act(self, position_id, *, is_triggered):
         pass
 
     patch.setattr(StopMonitor, "_change", change)

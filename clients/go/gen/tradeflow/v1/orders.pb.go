@@ -884,7 +884,10 @@ type Order struct {
 	CancelRequestedBy string `protobuf:"bytes,16,opt,name=cancel_requested_by,json=cancelRequestedBy,proto3" json:"cancel_requested_by,omitempty"`
 	// Price at which a trailing stop that is held here triggers now. Decimal text. Empty: no price
 	// was seen yet, and of all other orders.
-	TriggerPrice  string `protobuf:"bytes,17,opt,name=trigger_price,json=triggerPrice,proto3" json:"trigger_price,omitempty"`
+	TriggerPrice string `protobuf:"bytes,17,opt,name=trigger_price,json=triggerPrice,proto3" json:"trigger_price,omitempty"`
+	// Whether the price of an order that is held here was reached: it is about to be sent, after a
+	// pause if the venue has rejected an earlier attempt. False for all other orders.
+	IsTriggered   bool `protobuf:"varint,18,opt,name=is_triggered,json=isTriggered,proto3" json:"is_triggered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1036,6 +1039,13 @@ func (x *Order) GetTriggerPrice() string {
 		return x.TriggerPrice
 	}
 	return ""
+}
+
+func (x *Order) GetIsTriggered() bool {
+	if x != nil {
+		return x.IsTriggered
+	}
+	return false
 }
 
 // An execution of an order or of a part of it.
@@ -1406,7 +1416,7 @@ const file_venuemesh_tradeflow_v1_orders_proto_rawDesc = "" +
 	"\x15self_trade_prevention\x18\x0f \x01(\x0e2+.venuemesh.tradeflow.v1.SelfTradePreventionR\x13selfTradePrevention\"3\n" +
 	"\x03Fee\x12\x14\n" +
 	"\x05asset\x18\x01 \x01(\tR\x05asset\x12\x16\n" +
-	"\x06amount\x18\x02 \x01(\tR\x06amount\"\xc3\x05\n" +
+	"\x06amount\x18\x02 \x01(\tR\x06amount\"\xe6\x05\n" +
 	"\x05Order\x12>\n" +
 	"\acontent\x18\x01 \x01(\v2$.venuemesh.tradeflow.v1.OrderContentR\acontent\x12\x1d\n" +
 	"\n" +
@@ -1427,7 +1437,8 @@ const file_venuemesh_tradeflow_v1_orders_proto_rawDesc = "" +
 	"\x0fupdated_time_ns\x18\x0e \x01(\x10R\rupdatedTimeNs\x12\x1b\n" +
 	"\tsize_unit\x18\x0f \x01(\tR\bsizeUnit\x12.\n" +
 	"\x13cancel_requested_by\x18\x10 \x01(\tR\x11cancelRequestedBy\x12#\n" +
-	"\rtrigger_price\x18\x11 \x01(\tR\ftriggerPrice\"\xdb\x04\n" +
+	"\rtrigger_price\x18\x11 \x01(\tR\ftriggerPrice\x12!\n" +
+	"\fis_triggered\x18\x12 \x01(\bR\visTriggered\"\xdb\x04\n" +
 	"\x04Fill\x12\x14\n" +
 	"\x05venue\x18\x01 \x01(\tR\x05venue\x12\x18\n" +
 	"\aaccount\x18\x02 \x01(\tR\aaccount\x12\x16\n" +
