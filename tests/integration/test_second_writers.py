@@ -35,6 +35,7 @@ SECOND = "second"
 LOST = registry_pb2.SERVICE_STATE_LOST
 STATES = registry_pb2.ServiceState.Name
 TRADES_MIN = 50
+KILLS = 2
 HOLDERS = (
     "SELECT count(DISTINCT holder)::int FROM leases"
     " WHERE starts_with(name, 'recorder/share/') AND expires_time > now()"
@@ -48,6 +49,20 @@ class SecondMesh:
     def __init__(self, mesh: Mesh, ports: dict[str, int]) -> None:
         self.mesh = mesh
         self.ports = ports
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, service: str) -> None:
+        """Start the second process."""
+        self._processes[service] = second(self.mesh, service, self.ports[service])
+
+    def kill(self, service: str) -> None:
+        """Kill the second process."""
+        self._processes[service].kill()
+        self._processes[service].wait()
+
+    def kill_first(self, service: str) -> None:
+        """Kill the first process, which its supervisor starts again."""
+        os.kill(self.mesh.children()[service]["pid"], signal.SIGKILL)
 
     def state(self, service: str) -> str:
         """What the registry says of the process of the supervisor."""
@@ -100,8 +115,7 @@ class SecondMesh:
         self.mesh.wait_until(lambda: recorded.trades_after(self.mesh, last) >= TRADES_MIN, what)
 
 
-@contextmanager
-def second(mesh: Mesh, service: str, port: int) -> Iterator[None]:
+def second(mesh: Mesh, service: str, port: int) -> subprocess.Popen[bytes]:
     """Another process of a service, with an instance id of its own."""
     token = mesh.data / f"{service}.token"
     token.write_text(process_token(mesh.data, mesh.state()["mesh_id"], service, service))
@@ -120,31 +134,23 @@ def second(mesh: Mesh, service: str, port: int) -> Iterator[None]:
         "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
     }
     with (mesh.data / "logs" / f"{service}-{SECOND}.log").open("wb") as log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "ops.cli", "run", service],
             env=own | changed, cwd=ROOT, stdout=log, stderr=log,
         )  # fmt: skip
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
 def doubled() -> Iterator[SecondMesh]:
     base = free_base_port()
     ports = {service: base + place for place, service in enumerate(WRITERS)}
-    with (
-        new_folder() as data,
-        running(data, *OPTIONS) as mesh,
-        ExitStack() as opened,
-    ):
+    with new_folder() as data, running(data, *OPTIONS) as mesh, ExitStack() as ended:
         mesh.wait_until_running()
         made = SecondMesh(mesh, ports)
         made.wait_for_trades("the first writers write")
         for service in WRITERS:
-            opened.enter_context(second(mesh, service, ports[service]))
+            made.start(service)
+            ended.callback(made.kill, service)
         yield made
 
 
@@ -182,6 +188,17 @@ def test_the_second_recorder_records_all_when_the_first_one_hangs(doubled):
         mesh.wait_until(lambda: mesh.sql(HOLDERS) == [(1,)], "a take-over")
         doubled.wait_for_trades("the second recorder writes")
     mesh.wait_until(lambda: mesh.sql(HOLDERS) == [(2,)], "the first one has its part again")
+    doubled.check_trades()
+
+
+@pytest.mark.parametrize("service", WRITERS)
+def test_kills_of_either_lose_and_repeat_nothing(service, doubled):
+    for _ in range(KILLS):
+        doubled.kill(service)
+        doubled.wait_for_trades("the first one writes")
+        doubled.start(service)
+        doubled.kill_first(service)
+        doubled.wait_for_trades("one of them writes")
     doubled.check_trades()
 
 
