@@ -14,6 +14,7 @@ from venuemesh.events.v1 import calibrations_pb2, decisions_pb2, event_pb2
 
 from core.advisor.decision_case import Assessment, DecisionCase
 from core.advisor.facts import DecisionFacts
+from core.advisor.observed_entries import is_improbable
 from core.advisor.settings import DecisionRules
 from core.advisor.signal_handler import DECISIONS
 from core.advisor.stages import rules as rules_stage
@@ -149,6 +150,9 @@ async def _decided(
 
 def _count(sums: dict[ResultKey, ResultSum], found: DecidedOutcome, rules: DecisionRules) -> None:
     made = found.decision.decision_made
+    if is_improbable(made):
+        # Nothing was earned or lost.
+        return
     terms = DecisionFacts(made.facts).instrument()
     assets = instruments.contract_assets(terms)
     asset = "" if assets is None else assets.settle or assets.quote

@@ -9,6 +9,7 @@ from venuemesh.events.v1 import decisions_pb2, event_pb2
 
 from core.advisor import outcome_store
 from core.advisor.decider import SOURCE
+from core.advisor.observed_entries import is_improbable, observed_intent
 from core.advisor.outcome_store import OpenOutcome
 from core.advisor.recorded_bars import BarsUnavailable
 from core.advisor.signal_handler import DECISIONS
@@ -79,11 +80,19 @@ class OutcomeObserver:
 
     async def handle(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:
         """Note the entries among these events, in the transaction of the position."""
-        read = [event.event() for event in events]
+        decisions = [
+            event
+            for event in (one.event() for one in events)
+            if event.decision_made.HasField("intent") or is_improbable(event.decision_made)
+        ]
+        if not decisions:
+            return
+        signals = await event_log.stored(connection, [one.cause_ids[0] for one in decisions])
         limits_ns = {
             event.event_id: event.time_ns + self._times.limit_s * NANOSECONDS_PER_SECOND
-            for event in read
-            if Barriers.of(event.decision_made, event.time_ns, 0) is not None
+            for event in decisions
+            if event.cause_ids[0] in signals
+            and _barriers(signals[event.cause_ids[0]], event, 0) is not None
         }
         if limits_ns:
             await outcome_store.open_outcomes(connection, limits_ns)
@@ -106,8 +115,8 @@ class OutcomeObserver:
             entries = await outcome_store.load(connection, ENTRIES_MAX)
         groups = defaultdict(list)
         for entry in entries:
-            intent = entry.decision.decision_made.intent
-            groups[intent.venue, intent.symbol].append(entry)
+            signal = entry.signal.signal_raised
+            groups[signal.venue, signal.symbol].append(entry)
         for (venue, symbol), group in groups.items():
             start_ns = min(entry.decision.time_ns for entry in group) - BAR_NS
             times_ns = range(start_ns, max(entry.limit_ns for entry in group) + BAR_NS)
@@ -141,18 +150,18 @@ def outcome_event(
     if outcome is None:
         return None
     decision = entry.decision
-    made, intent = decision.decision_made, decision.decision_made.intent
-    by_rules = made.calibration if made.HasField("calibration") else intent
+    made, signal = decision.decision_made, entry.signal.signal_raised
+    by_rules = made.calibration if made.HasField("calibration") else made.intent
     event = event_pb2.Event(
-        event_id=event_id(SOURCE, intent.strategy, [decision.event_id]),
+        event_id=event_id(SOURCE, signal.strategy, [decision.event_id]),
         source=SOURCE,
-        instance=intent.strategy,
+        instance=signal.strategy,
         time_ns=max(decision.time_ns, outcome.time_ns),
         lifecycle_id=decision.lifecycle_id,
         cause_ids=[decision.event_id],
         outcome_observed=decisions_pb2.OutcomeObserved(
-            strategy=intent.strategy,
-            regime=entry.signal.signal_raised.regime,
+            strategy=signal.strategy,
+            regime=signal.regime,
             conviction=by_rules.conviction,
             barrier=BARRIERS[outcome.barrier],
             price="" if outcome.price is None else plain(outcome.price),
@@ -172,11 +181,15 @@ def outcome_event(
     return event
 
 
+def _barriers(signal: event_pb2.Event, decision: event_pb2.Event, limit_ns: int) -> Barriers | None:
+    intent = observed_intent(signal.signal_raised, decision.decision_made)
+    return Barriers.of(intent, decision.time_ns, limit_ns)
+
+
 def _outcome(
     entry: OpenOutcome, bars: Sequence[bars_pb2.Bar], now_ns: int
 ) -> BarrierOutcome | None:
-    decision = entry.decision
-    barriers = Barriers.of(decision.decision_made, decision.time_ns, entry.limit_ns)
+    barriers = _barriers(entry.signal, entry.decision, entry.limit_ns)
     if barriers is None:
         return None
     # A gap in trades begins with the last trade before it, so in a bar that is not covered.

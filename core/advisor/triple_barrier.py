@@ -53,10 +53,9 @@ class Barriers:
 
     @classmethod
     def of(
-        cls, decision: decisions_pb2.DecisionMade, decided_ns: int, limit_ns: int
+        cls, intent: decisions_pb2.ExecutionIntent, decided_ns: int, limit_ns: int
     ) -> "Barriers | None":
-        """The barriers of an entry. None if the decision has none, or no price."""
-        intent = decision.intent
+        """The barriers of an entry. None if the intent is none, or has no price."""
         entry = positive(intent.reference_price)
         if intent.action not in (OPEN, FLIP) or intent.side not in SIDES or entry is None:
             return None

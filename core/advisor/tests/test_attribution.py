@@ -108,6 +108,12 @@ async def test_results_are_attributed_to_what_a_model_has_said(record):
     assert counts(found[MODEL, "model-1: not used"]) == (1, 0, 0, WON)
 
 
+async def test_an_entry_that_was_blocked_has_earned_nothing(record):
+    _, decision = await record.decide(1, applied=platt_map(intercept=-9.0))
+    await record.observe(decision, **WIN)
+    assert await results(record) == {}
+
+
 async def test_outcomes_that_are_not_known_have_no_profit(record):
     _, decision = await record.decide(1)
     await record.observe(decision, barrier=decisions_pb2.OUTCOME_BARRIER_UNKNOWN)

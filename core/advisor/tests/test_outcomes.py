@@ -4,7 +4,7 @@ import asyncio
 
 import psycopg
 import pytest
-from venuemesh.events.v1 import decisions_pb2, event_pb2
+from venuemesh.events.v1 import checks_pb2, decisions_pb2, event_pb2
 
 from core.advisor.decider import decision_event
 from core.advisor.outcome_observer import (
@@ -17,13 +17,18 @@ from core.advisor.recorded_bars import BarsUnavailable
 from core.advisor.tests.examples import (
     BAR_END_NS,
     CLOSE,
+    FLIP,
     NOW_NS,
+    OPEN,
     RULES,
     bar,
     facts,
+    platt_map,
+    results,
     signal,
     signal_event,
 )
+from core.advisor.tests.test_synthesis_stage import answered, asking
 from kit.events.consumer import Consumption, EventConsumer
 from kit.events.tests.rig import rig_for
 from tests.support.manual_clock import ManualClock
@@ -31,6 +36,7 @@ from tests.support.waiting import eventually, until
 
 SIGNALS = event_pb2.EVENT_STREAM_SIGNALS
 DECISIONS = event_pb2.EVENT_STREAM_DECISIONS
+BLOCKED = checks_pb2.CHECK_RESULT_BLOCKED
 LIMIT_S = 600
 SECOND_NS = 1_000_000_000
 LIMIT_NS = NOW_NS + LIMIT_S * SECOND_NS
@@ -78,10 +84,10 @@ class Advisor:
     def _wake(self):
         self.wakes += 1
 
-    async def decide(self, *signals):
+    async def decide(self, *signals, applied=None):
         """Store decisions on signals, and let the consumer note the entries."""
         await self.rig.append(*signals, stream=SIGNALS)
-        made = [decision_event(one, facts(), RULES) for one in signals]
+        made = [decision_event(one, facts(), RULES, calibration_map=applied) for one in signals]
         await self.rig.append(*made, stream=DECISIONS)
         await self.consume()
         return made
@@ -143,6 +149,53 @@ async def test_only_entries_have_outcomes(advisor):
     blocked = signal_event(2, signal(conviction=0.0))
     made = await advisor.decide(signal_event(1), blocked, signal_event(3, signal(CLOSE)))
     assert await advisor.open_ids() == [made[0].event_id]
+
+
+HOPELESS = platt_map(intercept=-9.0)
+"""No conviction is a probability that suffices."""
+
+
+@pytest.mark.parametrize("action", [OPEN, FLIP])
+async def test_an_entry_that_the_map_blocks_has_an_outcome_too(advisor, action):
+    raised = signal(action, regime="calm")
+    (decision,) = await advisor.decide(signal_event(1, raised), applied=HOPELESS)
+    made = decision.decision_made
+    assert "calibrated_conviction" in [
+        name for name, result in results(made).items() if result == BLOCKED
+    ]
+    assert made.intent.action != action
+    advisor.record.add()
+    advisor.record.add(high="60610")
+    await advisor.observer().observe()
+    (event,) = await advisor.outcomes()
+    assert event.outcome_observed == decisions_pb2.OutcomeObserved(
+        strategy="ema_cross",
+        regime="calm",
+        conviction=made.calibration.conviction,
+        barrier=decisions_pb2.OUTCOME_BARRIER_TARGET,
+        price="60610",
+        is_won=True,
+    )
+    assert await advisor.open_ids() == []
+
+
+async def test_an_entry_that_a_model_blocks_has_an_outcome_too(advisor):
+    raised = signal(synthesis=asking(opposing_blocks=True))
+    event = signal_event(1, raised)
+    decision = decision_event(
+        event, facts(), RULES, made=answered("opposes"), calibration_map=platt_map()
+    )
+    await advisor.rig.append(event, stream=SIGNALS)
+    await advisor.rig.append(decision, stream=DECISIONS)
+    await advisor.consume()
+    assert await advisor.open_ids() == [decision.event_id]
+
+
+async def test_a_blocked_entry_without_a_stop_has_no_outcome(advisor):
+    without = signal_event(1, signal(request={"notional": "1000"}))
+    allowed = signal_event(2)
+    made = await advisor.decide(without, allowed, applied=HOPELESS)
+    assert await advisor.open_ids() == [made[1].event_id]
 
 
 async def test_a_gap_makes_the_outcome_unknown(advisor):

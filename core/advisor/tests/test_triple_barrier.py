@@ -126,7 +126,7 @@ def test_a_barrier_without_a_price_is_never_reached():
 def test_the_barriers_of_a_decision_are_those_of_its_intent(is_long):
     raised = signal() if is_long else signal(side=SELL, bar_fields={"buy_volume": "3"})
     decision = decide(case(raised))
-    found = Barriers.of(decision, NOW_NS, NOW_NS + LIMIT_NS)
+    found = Barriers.of(decision.intent, NOW_NS, NOW_NS + LIMIT_NS)
     prices = ("60010", "59710", "60610") if is_long else ("60000", "60300", "59400")
     assert found == Barriers(is_long, *map(Decimal, prices), NOW_NS, NOW_NS + LIMIT_NS)
 
@@ -135,7 +135,7 @@ def test_the_barriers_of_a_decision_are_those_of_its_intent(is_long):
     "decision", [decide(case(signal(CLOSE))), decide(case(known=facts(quote__bid_price=None)))]
 )
 def test_a_reduction_and_a_blocked_signal_have_no_barriers(decision):
-    assert Barriers.of(decision, NOW_NS, NOW_NS + LIMIT_NS) is None
+    assert Barriers.of(decision.intent, NOW_NS, NOW_NS + LIMIT_NS) is None
 
 
 a_row = st.tuples(*[st.integers(85, 115)] * 4).map(

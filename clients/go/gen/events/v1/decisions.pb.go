@@ -1119,7 +1119,8 @@ func (x *DecisionMade) GetCalibration() *CalibrationApplied {
 	return nil
 }
 
-// The outcome of a decision to enter, by recorded bars, whether or not the order was sent.
+// The outcome of a decision to enter, by recorded bars, whether or not the order was sent. Also of
+// one that the calibration or a language model has blocked.
 type OutcomeObserved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the strategy.
