@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from venuemesh.events.v1 import event_pb2, risk_pb2
 from venuemesh.inspector.v1 import inspector_pb2, proposals_pb2
+from venuemesh.tradeflow.v1 import signed_pb2
 
 from core.inspector.first_events import SOURCE
 from core.inspector.submissions import RISK
@@ -32,7 +33,7 @@ CONFIRMED = risk_pb2.PROPOSAL_STATE_CONFIRMED
 DECLINED = risk_pb2.PROPOSAL_STATE_DECLINED
 EXPIRED = risk_pb2.PROPOSAL_STATE_EXPIRED
 PENDING_MAX = 100
-"""That wait at a time, of all models."""
+"""That wait at a time, of all models: so many orders and amendments, and so many cancels."""
 
 _COLUMNS = (
     "number, content_hash, requested, token_id, proposed_time_ns, expires_time_ns, state,"
@@ -40,7 +41,6 @@ _COLUMNS = (
 )
 _FIND = f"SELECT {_COLUMNS} FROM inspector_proposals WHERE request_id = %s"
 _PENDING = f"SELECT {_COLUMNS} FROM inspector_proposals WHERE state = {PENDING} ORDER BY number"
-_COUNT = f"SELECT count(*) FROM inspector_proposals WHERE state = {PENDING}"
 _INSERT = (
     "INSERT INTO inspector_proposals (request_id, content_hash, requested, token_id,"
     " proposed_time_ns, expires_time_ns, state) VALUES (%s, %s, %s, %s, %s, %s, %s)"
@@ -82,6 +82,10 @@ class Proposal:
             content=asked.content,
             others=asked.others,
         )
+
+    @property
+    def is_cancel(self) -> bool:
+        return self.requested.operation == signed_pb2.OPERATION_CANCEL
 
     def message(self) -> proposals_pb2.Proposal:
         return proposals_pb2.Proposal(
@@ -156,9 +160,11 @@ async def pending(connection: Connection) -> list[Proposal]:
 
 async def add(connection: Connection, proposal: Proposal) -> None:
     """Store a new proposal and its event. Raises CallerLimited."""
-    row = await (await connection.execute(_COUNT)).fetchone()
-    if row is not None and row[0] >= PENDING_MAX:
-        text = f"{PENDING_MAX} proposals wait for a confirmation, the most allowed"
+    # Orders that wait keep no cancel from being proposed.
+    same_kind = [one for one in await pending(connection) if one.is_cancel == proposal.is_cancel]
+    if len(same_kind) >= PENDING_MAX:
+        kind = "cancels" if proposal.is_cancel else "orders"
+        text = f"{PENDING_MAX} proposed {kind} wait for a confirmation, the most allowed"
         raise CallerLimited(text, limit=PENDING_MAX)
     values = (proposal.request_id, proposal.content_hash, proposal.requested.SerializeToString())
     times = (proposal.proposed_time_ns, proposal.expires_time_ns)

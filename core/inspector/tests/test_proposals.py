@@ -241,6 +241,12 @@ async def test_only_so_many_wait_at_a_time(rig, manual, monkeypatch):
         await manual.submit(place(name), ROBOT)
     with pytest.raises(CallerLimited):
         await manual.submit(place("r3"), ROBOT)
+    # Orders that wait keep no cancel away.
+    (order,) = (await manual.submit(place("p1"), LENA)).submitted.orders
+    for name in ("c1", "c2"):
+        assert (await manual.submit(cancel(order, name), ROBOT)).proposal.state == PENDING
+    with pytest.raises(CallerLimited):
+        await manual.submit(cancel(order, "c3"), ROBOT)
     await manual.decline("r1", "", LENA)
     assert (await manual.submit(place("r3"), ROBOT)).proposal.state == PENDING
 
