@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from venuemesh.advisor.v1 import decision_reports_pb2
 from venuemesh.events.v1 import calibrations_pb2, decisions_pb2, event_pb2
 
+from core.advisor.decider import assigned_models
 from core.advisor.decision_case import Assessment, DecisionCase
 from core.advisor.facts import DecisionFacts
 from core.advisor.observed_entries import is_improbable
@@ -166,7 +167,7 @@ def parts_of(found: DecidedOutcome, rules: DecisionRules) -> Iterator[Part]:
     """What a decision rests on."""
     signal, made = found.signal.signal_raised, found.decision.decision_made
     facts = DecisionFacts(made.facts)
-    case = DecisionCase.of(signal, facts, rules)
+    case = DecisionCase.of(signal, facts, rules).with_models(assigned_models(made))
     yield Part(STRATEGY)
     yield Part(REGIME, signal.regime)
     # Exits and vetoes weigh nothing.

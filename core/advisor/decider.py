@@ -5,7 +5,13 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeAlias
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.events.v1 import calibrations_pb2, checks_pb2, decisions_pb2, event_pb2
+from venuemesh.events.v1 import (
+    calibrations_pb2,
+    checks_pb2,
+    decisions_pb2,
+    event_pb2,
+    scoring_models_pb2,
+)
 
 from core.advisor import facts as fact_ids
 from core.advisor.decision_case import FLIP, Assessment, DecisionCase, StageOutput
@@ -73,6 +79,7 @@ def decide(case: DecisionCase, measured: MeasureStage = unmeasured) -> decisions
             case = case.closing([one.name for one in blocked])
     else:
         decision.outcome = decisions_pb2.DECISION_OUTCOME_INTENT_ISSUED
+    decision.model_scores.extend(found.model_scores)
     if found.calibration is not None:
         decision.calibration.CopyFrom(found.calibration)
     if found.intent is not None:
@@ -135,13 +142,21 @@ def repeated_event(
 ) -> event_pb2.Event:
     """The event of a stored decision, made again from what it has recorded."""
     made = stored.decision_made
-    return decision_event(
-        signal,
+    case = DecisionCase.of(
+        signal.signal_raised,
         DecisionFacts(made.facts),
         rules,
-        made=made.synthesis if made.HasField("synthesis") else None,
-        calibration_map=made.calibration.map if made.HasField("calibration") else None,
+        made.synthesis if made.HasField("synthesis") else None,
+        made.calibration.map if made.HasField("calibration") else None,
     )
+    return case_event(signal, case.with_models(assigned_models(made)))
+
+
+def assigned_models(
+    made: decisions_pb2.DecisionMade,
+) -> list[scoring_models_pb2.AssignedScoringModel]:
+    """The scoring models that a decision rests on."""
+    return [one.assigned for one in made.model_scores]
 
 
 def _outcome(

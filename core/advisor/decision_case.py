@@ -7,7 +7,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.events.v1 import calibrations_pb2, checks_pb2, decisions_pb2, signals_pb2
+from venuemesh.events.v1 import (
+    calibrations_pb2,
+    checks_pb2,
+    decisions_pb2,
+    scoring_models_pb2,
+    signals_pb2,
+)
 
 from core.advisor import facts as fact_ids
 from core.advisor.amounts import positive, shown
@@ -43,6 +49,8 @@ class DecisionCase:
     """What a language model has said. None: none is configured, or it is not needed."""
     calibration_map: calibrations_pb2.CalibrationMap | None = None
     """The map of stage 5. None: it is not known."""
+    models: Sequence[scoring_models_pb2.AssignedScoringModel] = ()
+    """The scoring models of the strategy: at most one is in force."""
 
     @classmethod
     def of(
@@ -68,6 +76,11 @@ class DecisionCase:
 
     def with_synthesis(self, synthesis: decisions_pb2.Synthesis | None) -> "DecisionCase":
         return replace(self, synthesis=synthesis)
+
+    def with_models(
+        self, models: Sequence[scoring_models_pb2.AssignedScoringModel]
+    ) -> "DecisionCase":
+        return replace(self, models=tuple(models))
 
     def with_facts(self, facts: DecisionFacts) -> "DecisionCase":
         return replace(self, facts=facts)
@@ -158,6 +171,7 @@ class Assessment:
     quality: float = 0.0
     rules: tuple[RuleFinding, ...] = ()
     rules_score: float = 0.0
+    model_scores: tuple[scoring_models_pb2.ScoringModelScore, ...] = ()
     conviction: float = 0.0
     """From stage 5 on, the probability of a win."""
     calibration: calibrations_pb2.CalibrationApplied | None = None

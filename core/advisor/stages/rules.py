@@ -1,18 +1,20 @@
 """Stage 3: scores the signal by rules of its own, independently of the strategy.
 
 Each rule says how much its facts are for the signal, from -1 to 1, or abstains. The score is the
-weighted mean of those that do not abstain, and 0 if all do.
+weighted mean of those that do not abstain, and 0 if all do. The scoring model in force is one more
+rule.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from venuemesh.bars.v1 import bars_pb2
+from venuemesh.events.v1 import checks_pb2, scoring_models_pb2
 
-from core.advisor.amounts import amount_of, positive
 from core.advisor.decision_case import Assessment, DecisionCase, RuleFinding, StageOutput, note
-from kit.accounting.amounts import add, product, quotient, subtract
+from core.advisor.features import close_distance, is_own_bar, spread, trade_flow
+from core.advisor.scoring.models import model_score
+from kit.accounting.amounts import quotient
 
 TRADE_FLOW_WEIGHT = 0.5
 """More was bought than sold by takers during the bar, for a buy."""
@@ -20,11 +22,17 @@ CLOSE_DISTANCE_WEIGHT = 0.3
 """The price has not run away from the close of the bar."""
 SPREAD_WEIGHT = 0.2
 """To trade at once costs little."""
+MODEL_WEIGHT = 1.0
+"""The scoring model counts as much as these rules together."""
+SCORING_MODEL = "scoring_model"
+"""Name of the rule and of the note."""
+IN_FORCE = scoring_models_pb2.SCORING_MODEL_USE_IN_FORCE
 
 
 def run(case: DecisionCase, found: Assessment) -> StageOutput:
     """Compute the score, and check that the price has not run away."""
     distance = close_distance(case)
+    scores = tuple(model_score(case, one) for one in case.models)
     findings = (
         RuleFinding("trade_flow", TRADE_FLOW_WEIGHT, trade_flow(case)),
         RuleFinding(
@@ -33,17 +41,37 @@ def run(case: DecisionCase, found: Assessment) -> StageOutput:
             _nearness(distance, case.rules.close_distance_max),
         ),
         RuleFinding("spread", SPREAD_WEIGHT, _nearness(spread(case), case.rules.spread_max)),
+        *_model_findings(scores),
     )
     score, least = mean(findings), case.rules.rules_score_min
     checks = [case.check("rules_score", score >= least, score, least)]
-    if not _is_own_bar(case):
+    if not is_own_bar(case):
         checks.append(note("close_distance", "the bar is one of another instrument"))
     else:
         most = case.rules.close_distance_max
         within = distance is not None and distance <= most
         shown = None if distance is None else float(distance)
         checks.append(case.check("close_distance", within, shown, most, "ratio"))
-    return StageOutput(replace(found, rules=findings, rules_score=score), checks)
+    checks += _model_notes(scores)
+    assessed = replace(found, rules=findings, rules_score=score, model_scores=scores)
+    return StageOutput(assessed, checks)
+
+
+def _model_findings(
+    scores: Sequence[scoring_models_pb2.ScoringModelScore],
+) -> Iterator[RuleFinding]:
+    for one in scores:
+        if one.assigned.use == IN_FORCE:
+            score = one.score if one.HasField("score") else None
+            yield RuleFinding(SCORING_MODEL, MODEL_WEIGHT, score)
+
+
+def _model_notes(
+    scores: Sequence[scoring_models_pb2.ScoringModelScore],
+) -> Iterator[checks_pb2.Check]:
+    for one in scores:
+        if one.unusable_reason:
+            yield note(SCORING_MODEL, one.unusable_reason)
 
 
 def mean(findings: Sequence[RuleFinding]) -> float:
@@ -52,43 +80,8 @@ def mean(findings: Sequence[RuleFinding]) -> float:
     return sum(weight * score for weight, score in said) / total if total else 0.0
 
 
-def trade_flow(case: DecisionCase) -> float | None:
-    """What takers bought less what they sold during the bar, as a part of the volume; positive for
-    the signal."""
-    bar = case.signal.bar
-    volume, bought = positive(bar.volume), amount_of(bar.buy_volume)
-    if bar.source == bars_pb2.BAR_SOURCE_VENUE_CANDLE or volume is None or bought is None:
-        return None
-    if not 0 <= bought <= volume:
-        return None
-    return case.direction * float(quotient(subtract(add(bought, bought), volume), volume))
-
-
-def close_distance(case: DecisionCase) -> Decimal | None:
-    """Distance of the price of the order from the close of the bar, as a part of the close."""
-    close = positive(case.signal.bar.close)
-    if close is None or case.reference is None or not _is_own_bar(case):
-        return None
-    away = subtract(case.reference, close).copy_abs()
-    return quotient(away, close)
-
-
-def spread(case: DecisionCase) -> Decimal | None:
-    """The spread as a part of the middle."""
-    if case.bid is None or case.ask is None or case.bid >= case.ask:
-        return None
-    twice = product(Decimal(2), subtract(case.ask, case.bid))
-    return quotient(twice, add(case.ask, case.bid))
-
-
 def _nearness(distance: Decimal | None, most: Decimal) -> float | None:
     """1 at no distance, -1 from the largest one on."""
     return (
         None if distance is None else 1.0 - 2.0 * float(min(quotient(distance, most), Decimal(1)))
     )
-
-
-def _is_own_bar(case: DecisionCase) -> bool:
-    """Whether the bar is one of the instrument that is to be traded."""
-    bar, signal = case.signal.bar, case.signal
-    return (bar.venue, bar.symbol) == (signal.venue, signal.symbol)

@@ -10,8 +10,8 @@ from venuemesh.events.v1 import checks_pb2
 from core.advisor import facts as fact_ids
 from core.advisor.amounts import amount_of
 from core.advisor.decision_case import Assessment, DecisionCase, StageOutput, note
+from core.advisor.features import spread
 from core.advisor.order_terms import OrderTerms, order_terms
-from core.advisor.stages import rules
 from kit.accounting.amounts import add, plain, product, quotient, rounded, subtract
 
 SHOWN_STEP = Decimal("0.000001")
@@ -38,12 +38,12 @@ def _equity(case: DecisionCase) -> Decimal | None:
 
 
 def _prices(case: DecisionCase, terms: OrderTerms) -> Iterator[checks_pb2.Check]:
-    spread, most = rules.spread(case), case.rules.spread_max
+    width, most = spread(case), case.rules.spread_max
     within = False
-    if case.bid is not None and case.ask is not None and spread is not None:
+    if case.bid is not None and case.ask is not None and width is not None:
         twice = product(Decimal(2), subtract(case.ask, case.bid))
         within = twice <= product(most, add(case.ask, case.bid))
-    yield case.check("spread", within, _ratio(spread), plain(most), "ratio")
+    yield case.check("spread", within, _ratio(width), plain(most), "ratio")
     unit = case.instrument.quote
     risk = terms.stop_distance
     yield case.check("stop_distance", bool(risk), _text(risk), "above 0", unit)

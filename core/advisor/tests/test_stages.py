@@ -9,6 +9,7 @@ from venuemesh.bars.v1 import bars_pb2
 from venuemesh.events.v1 import checks_pb2, decisions_pb2
 
 from core.advisor import facts as fact_ids
+from core.advisor import features
 from core.advisor.amounts import amount_of
 from core.advisor.decider import decide
 from core.advisor.decision_case import Assessment
@@ -143,15 +144,15 @@ def test_the_quality_is_a_weighted_sum():
 
 
 def test_the_rules_score_the_facts_in_the_direction_of_the_signal():
-    assert rules.trade_flow(case()) == pytest.approx(0.4)
-    assert rules.trade_flow(case(signal(side=SELL))) == pytest.approx(-0.4)
+    assert features.trade_flow(case()) == pytest.approx(0.4)
+    assert features.trade_flow(case(signal(side=SELL))) == pytest.approx(-0.4)
     candle = {"source": bars_pb2.BAR_SOURCE_VENUE_CANDLE}
     for fields in ({"volume": "0"}, {"buy_volume": "11"}, {"buy_volume": "NaN"}, candle):
-        assert rules.trade_flow(case(signal(bar_fields=fields))) is None
-    assert float(rules.close_distance(case())) == pytest.approx(10 / 60000)
-    assert rules.close_distance(case(signal(bar_fields={"symbol": "ETHUSDT"}))) is None
+        assert features.trade_flow(case(signal(bar_fields=fields))) is None
+    assert float(features.close_distance(case())) == pytest.approx(10 / 60000)
+    assert features.close_distance(case(signal(bar_fields={"symbol": "ETHUSDT"}))) is None
     crossed = case(known=facts(quote__bid_price="60020"))
-    assert rules.spread(crossed) is None
+    assert features.spread(crossed) is None
     found = rules.run(case(), Assessment()).assessment
     assert found.rules_score == pytest.approx(rules.mean(found.rules))
     assert rules.mean([]) == 0.0

@@ -1042,7 +1042,9 @@ type DecisionMade struct {
 	Synthesis *Synthesis `protobuf:"bytes,5,opt,name=synthesis,proto3" json:"synthesis,omitempty"`
 	// The map from the conviction to the probability of a win. Not set: an earlier stage has blocked,
 	// or the decision was made before there were maps.
-	Calibration   *CalibrationApplied `protobuf:"bytes,6,opt,name=calibration,proto3" json:"calibration,omitempty"`
+	Calibration *CalibrationApplied `protobuf:"bytes,6,opt,name=calibration,proto3" json:"calibration,omitempty"`
+	// What the scoring models of the strategy have said in stage 3. Empty: it has none.
+	ModelScores   []*ScoringModelScore `protobuf:"bytes,7,rep,name=model_scores,json=modelScores,proto3" json:"model_scores,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1115,6 +1117,13 @@ func (x *DecisionMade) GetSynthesis() *Synthesis {
 func (x *DecisionMade) GetCalibration() *CalibrationApplied {
 	if x != nil {
 		return x.Calibration
+	}
+	return nil
+}
+
+func (x *DecisionMade) GetModelScores() []*ScoringModelScore {
+	if x != nil {
+		return x.ModelScores
 	}
 	return nil
 }
@@ -1224,7 +1233,7 @@ var File_venuemesh_events_v1_decisions_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_decisions_proto_rawDesc = "" +
 	"\n" +
-	"#venuemesh/events/v1/decisions.proto\x12\x13venuemesh.events.v1\x1a\x1fvenuemesh/common/v1/types.proto\x1a&venuemesh/events/v1/calibrations.proto\x1a venuemesh/events/v1/checks.proto\x1a!venuemesh/events/v1/signals.proto\x1a#venuemesh/tradeflow/v1/orders.proto\"\xa2\x01\n" +
+	"#venuemesh/events/v1/decisions.proto\x12\x13venuemesh.events.v1\x1a\x1fvenuemesh/common/v1/types.proto\x1a&venuemesh/events/v1/calibrations.proto\x1a venuemesh/events/v1/checks.proto\x1a(venuemesh/events/v1/scoring_models.proto\x1a!venuemesh/events/v1/signals.proto\x1a#venuemesh/tradeflow/v1/orders.proto\"\xa2\x01\n" +
 	"\vStageReport\x128\n" +
 	"\x05stage\x18\x01 \x01(\x0e2\".venuemesh.events.v1.DecisionStageR\x05stage\x122\n" +
 	"\x06checks\x18\x02 \x03(\v2\x1a.venuemesh.events.v1.CheckR\x06checks\x12%\n" +
@@ -1287,14 +1296,15 @@ const file_venuemesh_events_v1_decisions_proto_rawDesc = "" +
 	"\bstrategy\x18\x02 \x01(\tR\bstrategy\x12\x14\n" +
 	"\x05model\x18\x03 \x01(\tR\x05model\x12!\n" +
 	"\frequest_hash\x18\x04 \x01(\fR\vrequestHash\x12\x16\n" +
-	"\x06detail\x18\x05 \x01(\tR\x06detail\"\x80\x03\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\"\xcb\x03\n" +
 	"\fDecisionMade\x12>\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2$.venuemesh.events.v1.DecisionOutcomeR\aoutcome\x12<\n" +
 	"\x06intent\x18\x02 \x01(\v2$.venuemesh.events.v1.ExecutionIntentR\x06intent\x128\n" +
 	"\x06stages\x18\x03 \x03(\v2 .venuemesh.events.v1.StageReportR\x06stages\x12/\n" +
 	"\x05facts\x18\x04 \x03(\v2\x19.venuemesh.events.v1.FactR\x05facts\x12<\n" +
 	"\tsynthesis\x18\x05 \x01(\v2\x1e.venuemesh.events.v1.SynthesisR\tsynthesis\x12I\n" +
-	"\vcalibration\x18\x06 \x01(\v2'.venuemesh.events.v1.CalibrationAppliedR\vcalibration\"\xf9\x01\n" +
+	"\vcalibration\x18\x06 \x01(\v2'.venuemesh.events.v1.CalibrationAppliedR\vcalibration\x12I\n" +
+	"\fmodel_scores\x18\a \x03(\v2&.venuemesh.events.v1.ScoringModelScoreR\vmodelScores\"\xf9\x01\n" +
 	"\x0fOutcomeObserved\x12\x1a\n" +
 	"\bstrategy\x18\x01 \x01(\tR\bstrategy\x12\x16\n" +
 	"\x06regime\x18\x02 \x01(\tR\x06regime\x12\x1e\n" +
@@ -1380,6 +1390,7 @@ var file_venuemesh_events_v1_decisions_proto_goTypes = []any{
 	(v1.Side)(0),               // 15: venuemesh.common.v1.Side
 	(v11.OrderType)(0),         // 16: venuemesh.tradeflow.v1.OrderType
 	(*CalibrationApplied)(nil), // 17: venuemesh.events.v1.CalibrationApplied
+	(*ScoringModelScore)(nil),  // 18: venuemesh.events.v1.ScoringModelScore
 }
 var file_venuemesh_events_v1_decisions_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.StageReport.stage:type_name -> venuemesh.events.v1.DecisionStage
@@ -1396,12 +1407,13 @@ var file_venuemesh_events_v1_decisions_proto_depIdxs = []int32{
 	6,  // 11: venuemesh.events.v1.DecisionMade.facts:type_name -> venuemesh.events.v1.Fact
 	9,  // 12: venuemesh.events.v1.DecisionMade.synthesis:type_name -> venuemesh.events.v1.Synthesis
 	17, // 13: venuemesh.events.v1.DecisionMade.calibration:type_name -> venuemesh.events.v1.CalibrationApplied
-	4,  // 14: venuemesh.events.v1.OutcomeObserved.barrier:type_name -> venuemesh.events.v1.OutcomeBarrier
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	18, // 14: venuemesh.events.v1.DecisionMade.model_scores:type_name -> venuemesh.events.v1.ScoringModelScore
+	4,  // 15: venuemesh.events.v1.OutcomeObserved.barrier:type_name -> venuemesh.events.v1.OutcomeBarrier
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_decisions_proto_init() }
@@ -1411,6 +1423,7 @@ func file_venuemesh_events_v1_decisions_proto_init() {
 	}
 	file_venuemesh_events_v1_calibrations_proto_init()
 	file_venuemesh_events_v1_checks_proto_init()
+	file_venuemesh_events_v1_scoring_models_proto_init()
 	file_venuemesh_events_v1_signals_proto_init()
 	file_venuemesh_events_v1_decisions_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}

@@ -1,0 +1,1 @@
+"""Scoring models: logistic regressions over the features of an entry, trained on outcomes."""
