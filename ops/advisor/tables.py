@@ -18,7 +18,7 @@ def decisions(found: Iterable[decision_reports_pb2.ReportedDecision]) -> Table:
             one.symbol,
             action(one.action, one.side),
             f"{result(one.outcome)} {f'by {one.blocked_by}' if one.blocked_by else ''}".rstrip(),
-            f"{one.probability:.4f}" if one.HasField("probability") else "",
+            conviction(one),
             won(one.observed) if one.HasField("observed") else "",
             one.event_id.hex(),
         )
@@ -86,6 +86,13 @@ def action(wanted: "signals_pb2.PositionAction.ValueType", side: "types_pb2.Side
 
 def result(outcome: "decisions_pb2.DecisionOutcome.ValueType") -> str:
     return word(decisions_pb2.DecisionOutcome.Name(outcome), "DECISION_OUTCOME_")
+
+
+def conviction(found: decision_reports_pb2.ReportedDecision) -> str:
+    """After calibration, if there was one. Empty: an earlier stage has blocked."""
+    if found.HasField("probability"):
+        return f"{found.probability:.4f}"
+    return f"{found.conviction:.4f}" if found.HasField("conviction") else ""
 
 
 def won(outcome: decisions_pb2.OutcomeObserved) -> str:

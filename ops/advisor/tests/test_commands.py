@@ -158,5 +158,17 @@ def test_regimes_have_names(fields, shown):
     assert tables.regime(calibrations_pb2.CalibrationMap(**fields)) == shown
 
 
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"conviction": 0.65, "probability": 0.5}, "0.5000"),
+        ({"conviction": 0.65}, "0.6500"),
+        ({}, ""),
+    ],
+)
+def test_the_conviction_of_a_decision_is_the_one_after_calibration(fields, shown):
+    assert tables.conviction(decision_reports_pb2.ReportedDecision(**fields)) == shown
+
+
 def test_an_unknown_outcome_is_not_lost():
     assert tables.won(decisions_pb2.OutcomeObserved()) == "not known"
