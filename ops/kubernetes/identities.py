@@ -1,10 +1,12 @@
 """Gives each process of a mesh in Kubernetes its token and certificate, as a Secret.
 
-Run as ``python -m ops.kubernetes.identities FOLDER`` in the pod of the registry, the only one that
-has the keys of the mesh. It writes the folder of each process as ``python -m ops.process_files``
-does, and copies those that ``/etc/venuemesh/identities`` lists into their Secrets, whenever they
-are renewed. A Secret has to be there, as the account of this process may change it and do nothing
-else. Ends when the cluster does not take one, and is started again by the cluster.
+Run as ``python -m ops.kubernetes.identities FOLDER LIST ACCOUNT CLUSTER`` in the pod of the
+registry, the only one that has the keys of the mesh. It writes the folder of each process as
+``python -m ops.process_files`` does, and copies those that the file LIST names into their Secrets,
+whenever they are renewed. ACCOUNT: the folder with the token of the pod's account, the namespace,
+and the authority of the cluster, whose API is at the URL CLUSTER. A Secret has to be there, as the
+account may change it and do nothing else. Ends when the cluster does not take one, and is started
+again by the cluster.
 """
 
 import asyncio
@@ -28,10 +30,6 @@ from kit.execution.approval.keys import (
 )
 from ops.process_files import keep_written
 
-LIST_FILE = Path("/etc/venuemesh/identities")
-ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where a pod has the token of its account, the namespace, and the authority of the cluster."""
-ENDPOINT = "https://kubernetes.default.svc"
 KEYS: Mapping[str, Path] = {file.name: file for file in (INSPECTOR_FILE, INSPECTOR_PUBLIC_FILE)}
 """Keys that a Secret may have besides, by name; the files are in the data folder."""
 CALL_SECONDS_MAX = 30
@@ -123,18 +121,14 @@ async def run(folder: Path, list_file: Path, account: Path, endpoint: str) -> No
     await keep_written(folder, lambda: publisher.publish(identities))
 
 
-def main(
-    arguments: Sequence[str],
-    list_file: Path = LIST_FILE,
-    account: Path = ACCOUNT,
-    endpoint: str = ENDPOINT,
-) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Publish until stopped. Returns the exit code."""
-    if len(arguments) != 1:
-        print("name the folder of the tokens", file=sys.stderr)
+    if len(arguments) != 4:
+        print("name FOLDER LIST ACCOUNT CLUSTER", file=sys.stderr)
         return EXIT_USAGE
+    folder, list_file, account = map(Path, arguments[:3])
     try:
-        asyncio.run(run(Path(arguments[0]), list_file, account, endpoint))
+        asyncio.run(run(folder, list_file, account, arguments[3]))
     except (SettingError, OSError, ClusterError) as error:
         print(f"venuemesh: {error}", file=sys.stderr)
         return EXIT_FAILED if isinstance(error, ClusterError) else EXIT_USAGE

@@ -127,10 +127,11 @@ def test_without_a_cluster_it_ends_and_says_so(
     listed = tmp_path / "identities"
     listed.write_text("bars mesh-bars\n")
     folder = str(tmp_path / "tokens")
-    assert main([folder], listed, account, "http://127.0.0.1:1") == EXIT_FAILED
+    address = "http://127.0.0.1:1"
+    assert main([folder, str(listed), str(account), address]) == EXIT_FAILED
     assert "does not answer" in capsys.readouterr().err
-    assert main([folder], tmp_path / "none", account, "http://127.0.0.1:1") == EXIT_USAGE
-    assert main([]) == EXIT_USAGE
+    assert main([folder, str(tmp_path / "none"), str(account), address]) == EXIT_USAGE
+    assert main([folder]) == EXIT_USAGE
 
 
 async def test_the_container_writes_until_it_is_stopped(
@@ -138,11 +139,8 @@ async def test_the_container_writes_until_it_is_stopped(
 ) -> None:
     listed = tmp_path / "identities"
     listed.write_text(f"{VENUE.service_id} {VENUE.secret} {VENUE.key}\n")
-    program = (
-        "import sys; from pathlib import Path; from ops.kubernetes.identities import main; "
-        "sys.exit(main(sys.argv[1:2], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]))"
-    )
-    words = ("-c", program, tmp_path / "tokens", listed, account, cluster.address)
+    files = (tmp_path / "tokens", listed, account, cluster.address)
+    words = ("-m", "ops.kubernetes.identities", *files)
     variables = {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "VENUEMESH_DATA_DIR": str(tmp_path)}
     process = await asyncio.create_subprocess_exec(
         sys.executable, *map(str, words), env={**os.environ, **variables}
