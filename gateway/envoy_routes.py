@@ -193,7 +193,9 @@ def _grpc_content() -> Json:
 
 
 def _domains(hosts: Iterable[str]) -> list[str]:
-    return [ANY_HOST] if ANY_HOST in hosts else [*hosts, *(f"{host}:*" for host in hosts)]
+    # Envoy rejects all routes if one is there twice.
+    once = dict.fromkeys(hosts)
+    return [ANY_HOST] if ANY_HOST in once else [*once, *(f"{host}:*" for host in once)]
 
 
 def _cors(settings: GatewaySettings) -> Json:
