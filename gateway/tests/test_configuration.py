@@ -218,6 +218,7 @@ def test_a_socket_with_a_path_that_is_too_long_is_refused(tmp_path, clock):
 async def test_hosts_may_be_added_or_all_be_let_in(tmp_path, clock):
     for hosts, domains in [
         (("localhost", "gateway"), [["localhost", "gateway", "localhost:*", "gateway:*"], ["*"]]),
+        (("localhost",) * 3, [["localhost", "localhost:*"], ["*"]]),
         (("*",), [["*"]]),
     ]:
         files = Files(tmp_path / str(len(hosts)), clock, GatewaySettings(hosts=hosts))

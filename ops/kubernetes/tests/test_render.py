@@ -43,7 +43,6 @@ OPERATORS = "ScaledObject,ServiceMonitor,PrometheusRule"
 """Kinds of KEDA and of the Prometheus operator, which the schemas of Kubernetes do not have."""
 ONE_SHOT = ("migrate-", "backfill-")
 COMPOSE = compose.services()
-TOKEN_OF_JOBS = chart.values()["backfillTokenSecret"]
 
 
 @cache
@@ -177,7 +176,7 @@ def test_what_is_mounted_is_there(objects: list[Json], tmp_path: Path) -> None:
                 continue
             name = volume["secret"]["secretName"].removeprefix("mesh-")
             keys = {item["key"] for item in volume["secret"].get("items", ())}
-            assert keys <= made if name == "venuemesh" else name in {*identities, TOKEN_OF_JOBS}
+            assert keys <= made if name == "venuemesh" else name in identities
 
 
 def secrets_of(pod: Json) -> dict[str, set[str]]:
@@ -200,10 +199,7 @@ def test_each_process_sees_its_own_files_only(objects: list[Json]) -> None:
         sources = COMPOSE.get(service, {}).get("secrets", ())
         files = {one if isinstance(one, str) else one["source"] for one in sources}
         assert seen.pop("venuemesh", set()) == files
-        if name.startswith("backfill"):
-            assert seen.keys() == {TOKEN_OF_JOBS}
-        else:
-            assert seen.keys() <= {f"{name}-identity", f"{name}-b-identity"}
+        assert seen.keys() <= {f"{name}-identity", f"{name}-b-identity"}
 
 
 def test_the_gateway_writes_the_files_of_each_process_and_no_others(objects: list[Json]) -> None:
