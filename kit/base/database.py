@@ -43,6 +43,9 @@ UNAVAILABLE = (
     psycopg.errors.IdleInTransactionSessionTimeout,
 )
 
+EVENT_IDS = "events_event_id_key"
+"""The unique index of the ids of events."""
+
 LOGIN_REJECTED = (
     "password authentication failed",
     "no password supplied",
@@ -61,6 +64,10 @@ PendingRead: TypeAlias = Callable[[], Awaitable[Read]]
 
 class ConsumerPositionConflict(Exception):
     """Another process has moved this consumer's positions. Discard the state and load it again."""
+
+
+class EventConflict(Exception):
+    """An event with this id and other content is stored: the same inputs gave something else."""
 
 
 class Database:
@@ -96,8 +103,8 @@ class Database:
 
         Raises StoreUnavailable when the database is or becomes unavailable, rejects the login or a
         statement of this role, and when this program cannot use its schema. The transaction is then
-        not committed; if it happens during the commit, it may be. Other errors of psycopg pass
-        through. Waits while ``connections_max`` transactions are open.
+        not committed; if it happens during the commit, it may be. Raises EventConflict. Other errors
+        of psycopg pass through. Waits while ``connections_max`` transactions are open.
         """
         async with self._turn():
             with translated(self._url), self._measured():
@@ -280,13 +287,19 @@ async def _roll_back(connection: Connection) -> None:
 @contextmanager
 def translated(url: str) -> Iterator[None]:
     """Raise StoreUnavailable in place of the errors of an unavailable database, and of a login or a
-    statement that it rejects: an administrator can correct those while the process waits."""
+    statement that it rejects: an administrator can correct those while the process waits.
+    EventConflict replaces the error of an event whose id is stored with other content."""
     try:
         yield
     except psycopg.errors.InsufficientPrivilege as error:
         text = f"PostgreSQL refuses a statement of role {_user_of(url)!r}: {_reason(error)}"
         remedy = "run ./venuemesh migrate as the owner of the tables"
         raise StoreUnavailable(f"{text}; {remedy}", store=POSTGRESQL) from error
+    except psycopg.errors.UniqueViolation as error:
+        if error.diag.constraint_name != EVENT_IDS:
+            raise
+        text = f"an event is stored with other content: {error.diag.message_detail}"
+        raise EventConflict(text) from error
     except UNAVAILABLE as error:
         reason = _reason(error)
         if any(words in reason for words in LOGIN_REJECTED):

@@ -7,6 +7,7 @@ from typing import Any
 from venuemesh.events.v1 import event_pb2
 
 from kit.base.database import HELD_MS_MAX, ConsumerPositionConflict, PendingRead, send
+from kit.base.database import EventConflict as EventConflict
 from kit.base.schema import Connection as Connection
 from kit.events.logged_events import LoggedEvent as LoggedEvent
 from kit.events.logged_events import merged
@@ -20,17 +21,25 @@ HELD = f"{HELD_MS_MAX}ms"
 """How long a transaction that holds a stream, positions or a lease may wait for its process."""
 
 _LOCK = (
-    "SELECT sequence, set_config('idle_in_transaction_session_timeout', %s, true)"
+    "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
     " FROM event_streams WHERE stream = %s FOR UPDATE"
 )
 _KNOWN = "SELECT event_id, body FROM events WHERE event_id = ANY (%s)"
-_INSERT = (
-    "INSERT INTO events (stream, sequence, event_id, lifecycle_id, subject, stored_time_ns, body)"
-    " SELECT %s, %s + number, id, lifecycle, subject, %s, body"
-    " FROM unnest(%s::bytea[], %s::bytea[], %s::text[], %s::bytea[])"
-    " WITH ORDINALITY AS new (id, lifecycle, subject, body, number)"
+# Of an id with other content, the unique index of the ids rejects the row. LIMIT: whatever the
+# statistics say, each id is looked up in that index. Without the stream, its sequence is NULL.
+_APPEND = (
+    "WITH new AS (INSERT INTO events"
+    " (stream, sequence, event_id, lifecycle_id, subject, stored_time_ns, body)"
+    " SELECT %(stream)s, (SELECT sequence FROM event_streams WHERE stream = %(stream)s)"
+    " + row_number() OVER (ORDER BY number), id, lifecycle, subject, %(time_ns)s, body"
+    " FROM unnest(%(ids)s::bytea[], %(lifecycles)s::bytea[], %(subjects)s::text[],"
+    " %(bodies)s::bytea[]) WITH ORDINALITY AS made (id, lifecycle, subject, body, number)"
+    " LEFT JOIN LATERAL (SELECT known.body AS known_body FROM events AS known"
+    " WHERE known.event_id = made.id LIMIT 1) AS stored ON true"
+    " WHERE known_body IS DISTINCT FROM body RETURNING sequence)"
+    " UPDATE event_streams SET sequence = last FROM (SELECT max(sequence) AS last FROM new) AS moved"
+    " WHERE stream = %(stream)s AND last IS NOT NULL"
 )
-_ADVANCE = "UPDATE event_streams SET sequence = sequence + %s WHERE stream = %s"
 _READ = (
     "SELECT found.stream, found.sequence, found.stored_time_ns, found.body"
     " FROM unnest(%s::text[], %s::bigint[]) AS position (stream, sequence) CROSS JOIN LATERAL ("
@@ -52,10 +61,6 @@ _MOVE = (
     " AND position.sequence = move.before"
     " RETURNING set_config('idle_in_transaction_session_timeout', %s, true)"
 )
-
-
-class EventConflict(Exception):
-    """An event with this id and other content is stored: the same inputs gave something else."""
 
 
 class EventMissing(Exception):
@@ -82,41 +87,35 @@ async def append(
     stream: EventStream,
     events: Sequence[event_pb2.Event],
     stored_time_ns: int,
-) -> int:
-    """Store events in the caller's transaction. Returns how many were new.
+) -> None:
+    """Store events in the caller's transaction, whose pipeline does not wait for it.
 
     Call it last in the transaction: until the commit, other writers of the stream wait. A process
-    that hangs meanwhile loses its connection. An event that is there already is passed over. Raises
-    EventConflict when its content is another.
+    that hangs meanwhile loses its connection. An event that is there already is passed over. When
+    its content is another, the transaction raises EventConflict.
     """
-    name = stream_name(stream)
-    # Both are sent before an answer is waited for, where the connection allows it.
-    locked = await connection.execute(_LOCK, [HELD, name])
-    known = await connection.execute(_KNOWN, [[event.event_id for event in events]])
-    found = await locked.fetchone()
-    if found is None:
-        raise LookupError(f"the database has no stream of events {name!r}")
-    bodies = {bytes(row[0]): bytes(row[1]) async for row in known}
-    new: dict[bytes, event_pb2.Event] = {}
+    new: dict[bytes, tuple[bytes, str, bytes]] = {}
     for event in events:
-        body = encoded(event)
-        if event.event_id not in bodies:
-            new[event.event_id] = event
-        if bodies.setdefault(event.event_id, body) != body:
-            raise EventConflict(f"event {event.event_id.hex()} is stored with other content")
-    if new:
-        arguments = [
-            name,
-            found[0],
-            stored_time_ns,
-            list(new),
-            [event.lifecycle_id for event in new.values()],
-            [subject_of(event) for event in new.values()],
-            [bodies[event_id] for event_id in new],
-        ]
-        await connection.execute(_INSERT, arguments)
-        await connection.execute(_ADVANCE, [len(new), name])
-    return len(new)
+        values = event.lifecycle_id, subject_of(event), encoded(event)
+        if new.setdefault(event.event_id, values) != values:
+            raise EventConflict(f"two events with the id {event.event_id.hex()} differ")
+    if not new:
+        return
+    lifecycles, subjects, bodies = map(list, zip(*new.values(), strict=True))
+    name = stream_name(stream)
+    # The next statement sees what others have stored before the lock.
+    await connection.execute(_LOCK, [HELD, name])
+    await connection.execute(
+        _APPEND,
+        {
+            "stream": name,
+            "time_ns": stored_time_ns,
+            "ids": list(new),
+            "lifecycles": lifecycles,
+            "subjects": subjects,
+            "bodies": bodies,
+        },
+    )
 
 
 async def hold(connection: Connection, stream: EventStream) -> None:

@@ -58,9 +58,9 @@ class Rig:
     def reader(self) -> EventReader:
         return EventReader(self.database, self.redis, self.reasons, SystemClock())
 
-    async def append(self, *events: event_pb2.Event, stream: EventStream = EXECUTIONS) -> int:
+    async def append(self, *events: event_pb2.Event, stream: EventStream = EXECUTIONS) -> None:
         async with self.database.transaction() as connection:
-            return await event_log.append(connection, stream, events, STORED_NS)
+            await event_log.append(connection, stream, events, STORED_NS)
 
     async def stored(self, stream: EventStream = EXECUTIONS, after: int = 0) -> list[LoggedEvent]:
         async with self.database.transaction() as connection:

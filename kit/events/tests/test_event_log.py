@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psycopg
 import pytest
 
 from kit.base.database import ConsumerPositionConflict
@@ -14,14 +15,18 @@ from kit.events.tests.rig import EXECUTIONS, LEDGER, STORED_NS, filled
 
 async def test_an_event_is_stored_once_and_read_as_it_was(rig):
     events = [filled(number) for number in range(3)]
-    assert await rig.append(*events, events[0]) == 3
-    assert await rig.append(events[1], filled(3)) == 1
+    await rig.append(*events, events[0])
+    await rig.append(events[1], filled(3))
+    await rig.append(events[1])
     found = await rig.stored()
     assert [one.event() for one in found] == [*events, filled(3)]
     assert [one.sequence for one in found] == [1, 2, 3, 4]
     assert {one.stored_time_ns for one in found} == {STORED_NS}
     assert [one.sequence for one in await rig.stored(after=3)] == [4]
     assert await rig.stored(LEDGER) == []
+    async with rig.database.transaction() as connection:
+        states = await event_log.stream_states(connection, [EXECUTIONS, LEDGER])
+    assert [states[one].sequence for one in (EXECUTIONS, LEDGER)] == [4, 0]
 
 
 async def test_other_content_under_the_same_id_is_refused_whole(rig):
@@ -30,6 +35,25 @@ async def test_other_content_under_the_same_id_is_refused_whole(rig):
         with pytest.raises(EventConflict):
             await rig.append(*events)
     assert [one.event() for one in await rig.stored()] == [filled(1)]
+
+
+async def test_other_content_in_a_pipeline_stores_nothing(rig):
+    await rig.append(filled(1))
+    with pytest.raises(EventConflict):
+        async with rig.database.transaction(pipelined=True) as connection:
+            await event_log.save_positions(connection, "ledger", {EXECUTIONS: 1}, {})
+            events = [filled(2), filled(1, price="101")]
+            await event_log.append(connection, EXECUTIONS, events, STORED_NS)
+    assert [one.event() for one in await rig.stored()] == [filled(1)]
+    async with rig.database.transaction() as connection:
+        assert await event_log.load_positions(connection, "ledger") == {}
+
+
+async def test_a_stream_that_the_database_does_not_have_loses_no_event(rig):
+    with pytest.raises(psycopg.errors.NotNullViolation):
+        async with rig.database.transaction() as connection:
+            await connection.execute("DELETE FROM event_streams WHERE stream = 'executions'")
+            await event_log.append(connection, EXECUTIONS, [filled(1)], STORED_NS)
 
 
 async def test_numbers_of_writers_at_the_same_time_have_no_holes(rig):
