@@ -31,11 +31,20 @@ class EventHandler:
         """For the first event of the transaction."""
         self.when_changed: Callable[[set[bytes]], None] = lambda position_ids: None
         """Called with the ids of changed positions before the commit."""
+        self._approved: Sequence[bytes] = ()
+        """Ids of the submissions of the transaction."""
+        self.when_approved: Callable[[Sequence[bytes]], None] = lambda submission_ids: None
+        """Called with the ids of the submissions of a transaction after its commit."""
 
     def consumption(self, consumer: str, after_commit: Callable[[], None]) -> Consumption:
         """What a consumer of the decisions and executions does."""
+
+        def committed() -> None:
+            self.when_approved(self._approved)
+            after_commit()
+
         return Consumption(
-            consumer, STREAMS, self.handle, after_commit, prepare=self.prepare, send=self.send
+            consumer, STREAMS, self.handle, committed, prepare=self.prepare, send=self.send
         )
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> None:
@@ -75,5 +84,7 @@ class EventHandler:
         for position_id in sorted(changed):
             await position_updates.settle(connection, position_id, now_ns)
         self.when_changed(changed)
+        # A submission has the id of its verdict.
+        self._approved = [one.event_id for one in made if one.verdict_given.orders]
         if made:
             await event_log.append(connection, RISK, made, now_ns)

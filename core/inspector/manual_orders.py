@@ -54,6 +54,8 @@ class _Known:
 
     lifecycle_id: bytes
     verdict_id: bytes
+    given: event_pb2.Event | None = None
+    """Its verdict, if this call has stored it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,8 @@ class ManualOrders:
         self._venues = venues
         self._times = times
         self._decided: dict[bytes, asyncio.Event] = {}
-        self.when_approved: Callable[[bytes], None] = lambda submission_id: None
-        """Called with the id of a submission before its commit."""
+        self.when_approved: Callable[[Submission], None] = lambda submission: None
+        """Called with a submission before its commit."""
         self.after_commit: Callable[[], None] = lambda: None
 
     def decided(self, submission_id: bytes) -> None:
@@ -184,7 +186,8 @@ class ManualOrders:
         else:
             facts = await manual_requests.facts(request, self._venues)
         found: _Known | Proposal | None
-        async with exclusive_transaction(self._database, self._approver.lease) as connection:
+        lease = self._approver.lease
+        async with exclusive_transaction(self._database, lease, waits=False) as connection:
             known = await _send_find(connection, request.request_id, digest)
             proposed = await proposals.send_of_request(connection, request.request_id, digest)
             wanted = _Asked(request, digest, facts, caller)
@@ -199,9 +202,8 @@ class ManualOrders:
         return found
 
     def _proposal(self, request: Request, digest: bytes, caller: Caller) -> Proposal:
-        now_ns = self._rules.clock.time_ns()
+        now_ns, asked = self._rules.clock.time_ns(), _content(request, caller.name)
         lasts_ns = int(self._times.proposal_seconds * NANOSECONDS_PER_SECOND)
-        asked = _content(request, caller.name)
         return Proposal(asked, digest, caller.first_token_id, now_ns, now_ns + lasts_ns)
 
     async def _send_reads(self, connection: Connection, wanted: _Asked) -> _Reads:
@@ -239,11 +241,11 @@ class ManualOrders:
                 given.event_id, asked.lifecycle_id, b"", approved, is_entry, expires_ns, strategy
             )
             await submissions.insert(connection, submission, state.now_ns)
-            self.when_approved(submission.submission_id)
+            self.when_approved(submission)
         keys = [asked.lifecycle_id, given.event_id]
         await connection.execute(_KEEP, [request.request_id, wanted.digest, *keys])
         await event_log.append(connection, RISK, [asked, given], state.now_ns)
-        return _Known(asked.lifecycle_id, given.event_id)
+        return _Known(asked.lifecycle_id, given.event_id, given)
 
     async def _send_state(
         self, connection: Connection, request: Request, facts: OrderFacts, strategy: str
@@ -279,8 +281,11 @@ class ManualOrders:
             return await self._answer_flatten(request, known)
         instance = f"{request.content.venue}/{request.content.account}"
         outcome_id = submitted_id(known.verdict_id, instance)
-        waiting = self._decided.setdefault(known.verdict_id, asyncio.Event())
+        if known.given is not None and not known.given.verdict_given.orders:
+            verdict = known.given.verdict_given
+            return Response(lifecycle_id=known.lifecycle_id, verdict=verdict)
         response = Response(lifecycle_id=known.lifecycle_id)
+        waiting = self._decided.setdefault(known.verdict_id, asyncio.Event())
         try:
             found = await self._stored(known.verdict_id, outcome_id)
             verdict = found[known.verdict_id].verdict_given
@@ -323,10 +328,8 @@ async def _send_find(
 def _digest(request: Request, caller: Caller) -> bytes:
     """A hash that is the same for equal requests of one caller."""
     try:
-        texts = [
-            content_text(content, request.request_id)
-            for content in manual_requests.contents(request)
-        ]
+        contents = manual_requests.contents(request)
+        texts = [content_text(content, request.request_id) for content in contents]
     except ApprovalRejected as error:
         raise BadRequest(
             error.message, field="content", value="", allowed="see docs/ORDERS.md"

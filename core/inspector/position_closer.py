@@ -85,8 +85,8 @@ class PositionCloser:
         self._degraded_reasons = degraded_reasons
         self._closing: set[bytes] = set()
         self._wake = asyncio.Event()
-        self.when_approved: Callable[[bytes], None] = lambda submission_id: None
-        """Called with the id of a submission before its commit."""
+        self.when_approved: Callable[[Submission], None] = lambda submission: None
+        """Called with a submission before its commit."""
         self.after_commit: Callable[[], None] = lambda: None
         self.problems: dict[bytes, str] = {}
         """By position id, the reason why its closing is delayed."""
@@ -328,7 +328,7 @@ class PositionCloser:
         )
         await positions.add_orders(connection, position_id, approved, roles)
         await submissions.insert(connection, submission, now_ns)
-        self.when_approved(submission.submission_id)
+        self.when_approved(submission)
         await event_log.append(connection, RISK, [event], now_ns)
 
 

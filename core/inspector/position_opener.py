@@ -50,8 +50,8 @@ class PositionOpener:
     def __init__(self, rules: VerdictInputs, approver: Approver) -> None:
         self._rules = rules
         self._approver = approver
-        self.when_approved: Callable[[bytes], None] = lambda submission_id: None
-        """Called with the id of each submission before its commit."""
+        self.when_approved: Callable[[Submission], None] = lambda submission: None
+        """Called with each submission before its commit."""
 
     async def send_reads(
         self, connection: Connection, event: event_pb2.Event, instrument: Instrument
@@ -119,7 +119,7 @@ class PositionOpener:
             opened.strategy,
         )
         await submissions.insert(connection, submission, now_ns)
-        self.when_approved(submission.submission_id)
+        self.when_approved(submission)
         made.verdict_given.orders.extend(approved)
         return made
 

@@ -8,7 +8,7 @@ the submission has expired.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
@@ -81,17 +81,24 @@ class SubmissionSender:
         self._venues = venues
         self._degraded_reasons = degraded_reasons
         self._clock = clock
-        self._fresh: set[bytes] = set()
-        """Ids of submissions that this process approved and has not sent yet."""
+        self._fresh: dict[bytes, Submission] = {}
+        """By id, the submissions that this process approved and has not sent yet."""
         self._sending: set[bytes] = set()
         self._at_once = asyncio.Semaphore(AT_ONCE_MAX)
         self._wake = asyncio.Event()
+        self._deliveries: asyncio.TaskGroup | None = None
         self.when_decided: Callable[[bytes], None] = lambda submission_id: None
         """Called with the id of each submission after its outcome is committed."""
 
-    def approved(self, submission_id: bytes) -> None:
+    def approved(self, submission: Submission) -> None:
         """Note a submission of this process before its commit."""
-        self._fresh.add(submission_id)
+        self._fresh[submission.submission_id] = submission
+
+    def committed(self, submission_ids: Iterable[bytes]) -> None:
+        """Send noted submissions after the commit of their transaction, without reading them."""
+        for submission_id in submission_ids:
+            if submission_id in self._fresh:
+                self._begin(self._fresh[submission_id])
 
     def wake(self) -> None:
         """Read the database now instead of after LOOK_SECONDS."""
@@ -100,7 +107,7 @@ class SubmissionSender:
     async def run(self) -> None:
         """Send until cancelled. Raises LeaseLost."""
         self._sending.clear()
-        async with asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as self._deliveries:
             while True:
                 self._wake.clear()
                 try:
@@ -111,10 +118,14 @@ class SubmissionSender:
                     self._degraded_reasons.report(POSTGRESQL, error.message)
                     found = []
                 for submission in found:
-                    if submission.submission_id not in self._sending:
-                        self._sending.add(submission.submission_id)
-                        group.create_task(self._deliver(submission))
+                    self._begin(submission)
                 await is_set_within(self._wake, LOOK_SECONDS)
+
+    def _begin(self, submission: Submission) -> None:
+        """Deliver a submission, unless that has begun."""
+        if self._deliveries is not None and submission.submission_id not in self._sending:
+            self._sending.add(submission.submission_id)
+            self._deliveries.create_task(self._deliver(submission))
 
     def forget(self) -> None:
         """Treat no submission as fresh: another process may have sent them."""
@@ -139,7 +150,7 @@ class SubmissionSender:
         waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         # Removed before the call: whatever its outcome, the next call is not the first.
         is_first = submission.submission_id in self._fresh
-        self._fresh.discard(submission.submission_id)
+        self._fresh.pop(submission.submission_id, None)
         detail = ""
         while True:
             has_ended = self._clock.time_ns() >= submission.expires_time_ns + EXPIRY_MARGIN_NS
@@ -198,7 +209,8 @@ class SubmissionSender:
 
     async def _keep(self, submission: Submission, outcome: Outcome) -> None:
         now_ns = self._clock.time_ns()
-        async with exclusive_transaction(self._database, self._lease) as connection:
+        turn = exclusive_transaction(self._database, self._lease, waits=False)
+        async with turn as connection:
             if not await submissions.decide(connection, submission, outcome):
                 return
             await position_updates.after_submission(connection, submission, outcome, now_ns)

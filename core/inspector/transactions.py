@@ -19,10 +19,18 @@ async def send_hold(connection: Connection, lease: Lease) -> PendingRead[None]:
 
 
 @asynccontextmanager
-async def exclusive_transaction(database: Database, lease: Lease) -> AsyncIterator[Connection]:
+async def exclusive_transaction(
+    database: Database, lease: Lease, *, waits: bool = True
+) -> AsyncIterator[Connection]:
     """A pipelined transaction that excludes all other changes of the state. Raises LeaseLost and
-    StoreUnavailable."""
+    StoreUnavailable.
+
+    ``waits``: whether it waits for its turn at once. Otherwise it has its turn when the first rows
+    are read, and a lost lease is found at the end; nothing is committed then.
+    """
     async with database.transaction(pipelined=True) as connection:
         held = await send_hold(connection, lease)
-        await held()
+        if waits:
+            await held()
         yield connection
+        await held()

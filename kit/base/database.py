@@ -103,8 +103,8 @@ class Database:
 
         Raises StoreUnavailable when the database is or becomes unavailable, rejects the login or a
         statement of this role, and when this program cannot use its schema. The transaction is then
-        not committed; if it happens during the commit, it may be. Raises EventConflict. Other errors
-        of psycopg pass through. Waits while ``connections_max`` transactions are open.
+        not committed; if it happens during the commit, it may be. Raises EventConflict; other
+        errors of psycopg pass through. Waits while ``connections_max`` transactions are open.
         """
         async with self._turn():
             with translated(self._url), self._measured():

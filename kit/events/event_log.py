@@ -37,7 +37,8 @@ _APPEND = (
     " LEFT JOIN LATERAL (SELECT known.body AS known_body FROM events AS known"
     " WHERE known.event_id = made.id LIMIT 1) AS stored ON true"
     " WHERE known_body IS DISTINCT FROM body RETURNING sequence)"
-    " UPDATE event_streams SET sequence = last FROM (SELECT max(sequence) AS last FROM new) AS moved"
+    " UPDATE event_streams SET sequence = last"
+    " FROM (SELECT max(sequence) AS last FROM new) AS moved"
     " WHERE stream = %(stream)s AND last IS NOT NULL"
 )
 _READ = (

@@ -165,6 +165,7 @@ class Process:
         trailing = TrailingStops(self.database, rules, approver, rig.venue, lambda: None)
         self.unprotected.when_reported = trailing.look
         handler.when_changed = self.unprotected.changed
+        handler.when_approved = self.sender.committed
         self.adoptions = Adoptions(self.database, rules, self.lease, rig.venue)
         self.legacy = LegacyPositions(self.database, self.lease, self.reasons, clock)
         self.adoptions.after_commit = self.legacy.after_commit = wake

@@ -72,9 +72,9 @@ class LimitServices(Services):
         parts.rules.price = world.price
         approved = parts.sender.approved
 
-        def when_approved(submission_id):
-            world.snapshots[submission_id] = world.snapshot()
-            approved(submission_id)
+        def when_approved(submission):
+            world.snapshots[submission.submission_id] = world.snapshot()
+            approved(submission)
 
         parts.opener.when_approved = parts.manual.when_approved = when_approved
         parts.tasks.append(parts.legacy.run)
