@@ -1,5 +1,7 @@
 """Wires the advisor: settings, facts, the consumer of signals, the relay, the service."""
 
+from dataclasses import replace
+
 from venuemesh.advisor.v1 import advisor_pb2
 
 from core.advisor.calibration_handler import CalibrationHandler
@@ -41,6 +43,8 @@ OUTCOMES = "advisor_outcomes"
 """The consumer that notes whose outcomes are looked for."""
 CALIBRATION = "advisor_calibration"
 """The consumer that learns from outcomes."""
+OUTCOME_GATHER_SECONDS = 0.2
+"""How long both wait after a decision, for which the inspector needs the processor more."""
 
 
 def main() -> int:
@@ -89,12 +93,12 @@ async def run(
     bars = RecordedBars(runtime.channels(HISTORY))
     observer = OutcomeObserver(database, bars, times, relay.wake, clock)
     entries = Consumption(OUTCOMES, (DECISIONS,), observer.handle, observer.committed)
-    entry_consumer = EventConsumer(entries, database, reader, degraded_reasons, clock)
+    entry_consumer = EventConsumer(_later(entries), database, reader, degraded_reasons, clock)
     learner = CalibrationHandler(database, relay.wake, clock)
     outcomes = Consumption(
         CALIBRATION, (DECISIONS,), learner.handle, learner.committed, prepare=learner.prepare
     )
-    outcome_consumer = EventConsumer(outcomes, database, asking_reader, degraded_reasons, clock)
+    learning = EventConsumer(_later(outcomes), database, asking_reader, degraded_reasons, clock)
 
     servicer = AdvisorServicer(collect, maps.load, rules, database, clock)
     runtime.serve(advisor_pb2.DESCRIPTOR, "Advisor", servicer)
@@ -108,7 +112,7 @@ async def run(
     runtime.run_task("synthesis", after_migration(asking_consumer.run))
     runtime.run_task("entries", after_migration(entry_consumer.run))
     runtime.run_task("outcomes", after_migration(observer.run))
-    runtime.run_task("calibration", after_migration(outcome_consumer.run))
+    runtime.run_task("calibration", after_migration(learning.run))
     for finish in (database.close, redis.close, *(model.close for model in models)):
         runtime.at_end(finish)
     await runtime.run()
@@ -127,3 +131,8 @@ def _decisions(
         send=handler.send,
         gather_seconds=gather_seconds,
     )
+
+
+def _later(consumption: Consumption) -> Consumption:
+    """The same after the inspector has had its turn."""
+    return replace(consumption, gather_seconds=OUTCOME_GATHER_SECONDS)

@@ -15,6 +15,7 @@ from kit.base.clock import Clock
 from kit.base.database import Connection, PendingRead
 from kit.events import event_log
 from kit.events.logged_events import LoggedEvent
+from kit.events.relay import StoredEvents
 from kit.events.streams import EventStream
 
 SIGNALS: EventStream = event_pb2.EVENT_STREAM_SIGNALS
@@ -53,7 +54,7 @@ class SignalHandler:
         load_maps: LoadMaps,
         rules: DecisionRules,
         metrics: AdvisorMetrics,
-        wake_relay: Callable[[], None],
+        wake_relay: Callable[[StoredEvents], None],
         clock: Clock,
     ) -> None:
         self._collect = collect
@@ -65,6 +66,7 @@ class SignalHandler:
         self._made: list[event_pb2.Event] = []
         """For the next transaction, or the one that runs."""
         self._stored: PendingRead[dict[bytes, event_pb2.Event]]
+        self._appended: StoredEvents
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> None:
         """Collect the facts about each signal and decide, before the transaction."""
@@ -96,10 +98,13 @@ class SignalHandler:
         # A backup may have restored the positions without the decisions, or the reverse.
         stored = await self._stored()
         self._made = [one for one in self._made if one.event_id not in stored]
-        await event_log.append(connection, DECISIONS, self._made, self._clock.time_ns())
+        self._appended = await event_log.append(
+            connection, DECISIONS, self._made, self._clock.time_ns()
+        )
 
     def committed(self) -> None:
         """Count the stored decisions and wake the relay."""
         for event in self._made:
             self._metrics.decided(event.decision_made)
-        self._wake_relay()
+        if self._made:
+            self._wake_relay(self._appended)

@@ -20,6 +20,7 @@ from kit.base.database import Connection, PendingRead
 from kit.events import event_log
 from kit.events.event_ids import event_id
 from kit.events.logged_events import LoggedEvent
+from kit.events.relay import StoredEvents
 
 Synthesis = decisions_pb2.Synthesis
 
@@ -61,7 +62,7 @@ class SynthesisHandler:
         cases: CollectCases,
         ask: AskModel | None,
         metrics: AdvisorMetrics,
-        wake_relay: Callable[[], None],
+        wake_relay: Callable[[StoredEvents], None],
         clock: Clock,
     ) -> None:
         self._cases = cases
@@ -76,6 +77,7 @@ class SynthesisHandler:
         """The signals of the next transaction, or the one that runs."""
         self._made: list[event_pb2.Event] = []
         self._stored: PendingRead[dict[bytes, event_pb2.Event]]
+        self._appended: StoredEvents
 
     async def prepare(self, events: Sequence[LoggedEvent]) -> None:
         """Ask about each entry, and then collect what is known, as time has passed."""
@@ -121,7 +123,9 @@ class SynthesisHandler:
                 case = case.with_facts(DecisionFacts(facts))
             decision = case_event(signal, case, self._metrics.stage)
             self._made += [*steps(signal, decision), decision]
-        await event_log.append(connection, DECISIONS, self._made, self._clock.time_ns())
+        self._appended = await event_log.append(
+            connection, DECISIONS, self._made, self._clock.time_ns()
+        )
 
     def committed(self) -> None:
         """Count the stored decisions and wake the relay."""
@@ -129,7 +133,8 @@ class SynthesisHandler:
         for event in self._made:
             if event.HasField("decision_made"):
                 self._metrics.decided(event.decision_made)
-        self._wake_relay()
+        if self._made:
+            self._wake_relay(self._appended)
 
     async def _answer(
         self, entry: tuple[LoggedEvent, event_pb2.Event], case: DecisionCase

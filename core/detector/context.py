@@ -11,6 +11,7 @@ from core.detector.step_store import StepStore
 from kit.base.clock import Clock
 from kit.base.database import Database
 from kit.base.degradation import DegradedReasons
+from kit.events.relay import StoredEvents
 from kit.strategy.input_feed import InputSource, NoInputs
 
 
@@ -20,8 +21,8 @@ class DetectorContext:
 
     database: Database
     source: BarSource
-    after_signal: Callable[[], None]
-    """Called after a transaction with a signal: EventRelay.wake."""
+    after_signal: Callable[[StoredEvents | None], None]
+    """Called after a transaction with a signal or a new state: EventRelay.wake."""
     metrics: DetectorMetrics
     degraded_reasons: DegradedReasons
     clock: Clock
@@ -35,4 +36,5 @@ class DetectorContext:
     """Where strategies store what they have seen and raised."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "steps", StepStore(self.database, self.clock, self.ownership))
+        steps = StepStore(self.database, self.clock, self.ownership, self.after_signal)
+        object.__setattr__(self, "steps", steps)

@@ -1,6 +1,6 @@
 """Reads positions and stores steps of many strategies in few transactions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
@@ -19,6 +19,7 @@ from kit.base.errors import StoreUnavailable
 from kit.events import event_log
 from kit.events.event_log import EventConflict
 from kit.events.leases import LeaseLost
+from kit.events.relay import StoredEvents
 
 SILENT_SECONDS = 0.1
 """How long a step without a signal waits. Hundreds of strategies whose bars end together are
@@ -61,7 +62,15 @@ class StepStore:
     """Stores simultaneous steps in one transaction, all or none. Steps with signals come first:
     many bars end at the same time, and few of them raise one."""
 
-    def __init__(self, database: Database, clock: Clock, ownership: InstanceOwnership) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        ownership: InstanceOwnership,
+        after_signal: Callable[[StoredEvents | None], None],
+    ) -> None:
+        """``after_signal``: see DetectorContext."""
+        self._after_signal = after_signal
         self._database = database
         self._clock = clock
         self._ownership = ownership
@@ -111,13 +120,18 @@ class StepStore:
                 if step.seen is not None:
                     await run_store.record_position(connection, step.move.key, step.seen)
             events = [event for step in steps for event in step.events]
-            if events:
-                await event_log.append(connection, instance_states.STREAM, events, stored_time_ns)
+            raised = await event_log.append(
+                connection, instance_states.STREAM, events, stored_time_ns
+            )
             for step in steps:
                 if step.state is not None:
                     await instance_states.record(
                         connection, step.move.key, step.state, step.time_ns, stored_time_ns
                     )
+        if any(step.state for step in steps):
+            self._after_signal(None)
+        elif events:
+            self._after_signal(raised)
         return [None] * len(steps)
 
     async def _change(self, changes: Sequence[StateChange]) -> Sequence[None]:

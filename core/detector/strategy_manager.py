@@ -115,7 +115,7 @@ class StrategyManager:
             await run_requests.switch(connection, name, runs=False)
             for runner in self._runs_as(name):
                 await runner.keep_stopped(connection, BY_A_PERSON)
-        self._context.after_signal()
+        self._context.after_signal(None)
         self._changed.set()
 
     async def pause(self, name: str) -> None:

@@ -223,7 +223,7 @@ class StrategyRunner:
         self._warm_up_time_ns, detail = bars[0].open_time_ns, f"{len(bars)} recorded bars"
         now = InstanceState(self.terms.version, instance_states.WARMING, detail)
         await self._context.steps.change(StateChange(self.key, now, bars[-1].close_time_ns))
-        self._context.after_signal()
+        self._context.after_signal(None)
         self.state, self.detail = WARMING, detail
 
     async def _step(self, steps: Sequence[BarStep], *, is_live: bool) -> None:
@@ -250,8 +250,6 @@ class StrategyRunner:
                 is_live=is_live,
             )
         )
-        if events or is_new:
-            context.after_signal()
         self._stored, self.bar, self.position = now, newest, position
         self._seen_position, self._begins = position, False
         self.signals += len(events)
@@ -301,7 +299,7 @@ class StrategyRunner:
             # The strategy has failed in any case, and is not called again.
             _log.warning("failure not stored", extra={"strategy": self.name, "detail": str(error)})
         else:
-            self._context.after_signal()
+            self._context.after_signal(None)
         # Only now: a caller who sees FAILED may replace the strategy, which cancels the commit.
         self.state, self.detail = FAILED, detail
 

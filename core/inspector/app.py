@@ -102,9 +102,8 @@ async def run(settings: InspectorSettings, events: EventsSettings, mesh: MeshSet
         one.after_commit = wake
     handler = EventHandler(lease, DecisionHandler(rules, opener), clock)
     unprotected.when_reported, handler.when_changed = trailing.look, unprotected.changed
-    handler.when_approved = sender.committed
     reader = EventReader(database, redis, degraded_reasons, clock)
-    consumption = handler.consumption(SERVICE, after_commit=wake)
+    consumption = handler.consumption(SERVICE, sender.committed, wake)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
     ends = OrderReconciler(database, lease, venues, degraded_reasons, clock)
     heartbeats = HeartbeatSender(approver, venues, degraded_reasons, clock)

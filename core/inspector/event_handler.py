@@ -33,14 +33,18 @@ class EventHandler:
         """Called with the ids of changed positions before the commit."""
         self._approved: Sequence[bytes] = ()
         """Ids of the submissions of the transaction."""
-        self.when_approved: Callable[[Sequence[bytes]], None] = lambda submission_ids: None
-        """Called with the ids of the submissions of a transaction after its commit."""
 
-    def consumption(self, consumer: str, after_commit: Callable[[], None]) -> Consumption:
-        """What a consumer of the decisions and executions does."""
+    def consumption(
+        self,
+        consumer: str,
+        send_approved: Callable[[Sequence[bytes]], None],
+        after_commit: Callable[[], None],
+    ) -> Consumption:
+        """What a consumer of the decisions and executions does. ``send_approved`` is called with
+        the ids of the submissions of a transaction after its commit."""
 
         def committed() -> None:
-            self.when_approved(self._approved)
+            send_approved(self._approved)
             after_commit()
 
         return Consumption(

@@ -39,7 +39,7 @@ _APPEND = (
     " WHERE known_body IS DISTINCT FROM body RETURNING sequence)"
     " UPDATE event_streams SET sequence = last"
     " FROM (SELECT max(sequence) AS last FROM new) AS moved"
-    " WHERE stream = %(stream)s AND last IS NOT NULL"
+    " WHERE stream = %(stream)s AND last IS NOT NULL RETURNING last, (SELECT count(*) FROM new)"
 )
 _READ = (
     "SELECT found.stream, found.sequence, found.stored_time_ns, found.body"
@@ -88,8 +88,9 @@ async def append(
     stream: EventStream,
     events: Sequence[event_pb2.Event],
     stored_time_ns: int,
-) -> None:
-    """Store events in the caller's transaction, whose pipeline does not wait for it.
+) -> PendingRead[Sequence[LoggedEvent]]:
+    """Store events in the caller's transaction, whose pipeline does not wait for it. The answer has
+    them as they are stored; it is empty if one of them was there already.
 
     Call it last in the transaction: until the commit, other writers of the stream wait. A process
     that hangs meanwhile loses its connection. An event that is there already is passed over. When
@@ -101,22 +102,34 @@ async def append(
         if new.setdefault(event.event_id, values) != values:
             raise EventConflict(f"two events with the id {event.event_id.hex()} differ")
     if not new:
-        return
+        return _nothing
     lifecycles, subjects, bodies = map(list, zip(*new.values(), strict=True))
     name = stream_name(stream)
     # The next statement sees what others have stored before the lock.
     await connection.execute(_LOCK, [HELD, name])
-    await connection.execute(
-        _APPEND,
-        {
-            "stream": name,
-            "time_ns": stored_time_ns,
-            "ids": list(new),
-            "lifecycles": lifecycles,
-            "subjects": subjects,
-            "bodies": bodies,
-        },
-    )
+    arguments = {
+        "stream": name,
+        "time_ns": stored_time_ns,
+        "ids": list(new),
+        "lifecycles": lifecycles,
+        "subjects": subjects,
+        "bodies": bodies,
+    }
+
+    def read(rows: Sequence[Any]) -> Sequence[LoggedEvent]:
+        if not rows or rows[0][1] != len(bodies):
+            return ()
+        first = rows[0][0] - len(bodies) + 1
+        return [
+            LoggedEvent(stream, sequence, stored_time_ns, body)
+            for sequence, body in enumerate(bodies, first)
+        ]
+
+    return await send(connection, _APPEND, arguments, read)
+
+
+async def _nothing() -> Sequence[LoggedEvent]:
+    return ()
 
 
 async def hold(connection: Connection, stream: EventStream) -> None:

@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
-from kit.base.cursor import Cursor
-from kit.base.database import POSTGRESQL, Database
+from kit.base.cursor import START, Cursor
+from kit.base.database import POSTGRESQL, Database, PendingRead
 from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.redis_commands import REDIS
@@ -27,6 +27,8 @@ APPEND_EVENTS_MAX = 100
 TRIM_ENTRIES = 256
 """Entries after which a stream is trimmed."""
 
+StoredEvents: TypeAlias = PendingRead[Sequence[LoggedEvent]]
+"""The answer of ``append`` about a transaction that has committed."""
 EventParts: TypeAlias = Mapping[EventStream, Sequence[LoggedEvent]]
 """The next events of some streams."""
 
@@ -59,9 +61,18 @@ class EventRelay:
         self._newest: dict[EventStream, Cursor] = {}
         """The newest entry in Redis, of streams whose newest entry is in the table."""
         self._wake = asyncio.Event()
+        self._stored: list[StoredEvents] = []
+        """Of transactions that have ended since the last publication."""
+        self._must_read = True
+        """Whether there may be other events in the table."""
 
-    def wake(self) -> None:
-        """Publish at once: events were stored."""
+    def wake(self, stored: StoredEvents | None = None) -> None:
+        """Publish at once: events were stored. ``stored``: all of them, so that they are published
+        without being read."""
+        if stored is None:
+            self._must_read = True
+        else:
+            self._stored.append(stored)
         self._wake.set()
 
     async def run(self) -> None:
@@ -69,26 +80,44 @@ class EventRelay:
         while True:
             self._wake.clear()
             try:
-                await self.publish()
+                must_read, self._must_read = self._must_read, False
+                if not await self._publish_stored() or must_read:
+                    await self.publish()
             except StoreUnavailable as error:
                 self._newest.clear()
+                self._must_read = True
                 self._degraded_reasons.report(error.metadata["store"], error.message)
                 await self._clock.sleep(next(waits))
                 continue
             except EventMissing as error:
+                self._must_read = True
                 self._degraded_reasons.report(ABOUT, str(error))
                 await self._clock.sleep(next(waits))
                 continue
             for about in (REDIS, POSTGRESQL, ABOUT):
                 self._degraded_reasons.clear(about)
             waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
-            await is_set_within(self._wake, LOOK_SECONDS)
+            if not await is_set_within(self._wake, LOOK_SECONDS):
+                self._must_read = True
 
     async def publish(self) -> None:
         """Publish what Redis does not have. Raises StoreUnavailable."""
         is_behind = True
         while is_behind:
             is_behind = await self._publish_next()
+
+    async def _publish_stored(self) -> bool:
+        """Publish what ``wake`` was called with. Returns False if the table must be read."""
+        pending, self._stored = self._stored, []
+        parts = [part for one in pending if (part := await one())]
+        for part in sorted(parts, key=lambda part: part[0].sequence):
+            stream = part[0].stream
+            newest = self._newest.get(stream, START)
+            # The first entry of a stream has the epoch of the table.
+            if newest == START or newest.sequence != part[0].sequence - 1:
+                return False
+            await self._append(stream, newest.epoch, part)
+        return len(parts) == len(pending) and all(one in self._newest for one in self._streams)
 
     async def _publish_next(self) -> bool:
         """Publish the next events of each stream. Returns whether there may be more."""

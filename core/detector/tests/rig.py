@@ -76,7 +76,12 @@ class Rig:
         self.degraded_reasons = DegradedReasons(self.meter)
         metrics = DetectorMetrics(self.meter)
         self.context = DetectorContext(
-            self.database, self.bars, lambda: None, metrics, self.degraded_reasons, SystemClock()
+            self.database,
+            self.bars,
+            lambda stored: None,
+            metrics,
+            self.degraded_reasons,
+            SystemClock(),
         )
 
     def runner(self, strategy=None, version="ab" * 32) -> StrategyRunner:

@@ -157,7 +157,7 @@ class Process:
         self.closer.when_approved = self.manual.when_approved = self.sender.approved
         self.closer.after_commit = self.manual.after_commit = wake
         self.changes.after_commit = wake
-        consumption = handler.consumption("inspector", after_commit=wake)
+        consumption = handler.consumption("inspector", self.sender.committed, wake)
         reader = rig.reader_of(self.database, self.reasons)
         consumer = EventConsumer(consumption, self.database, reader, self.reasons, clock)
         ends = OrderReconciler(self.database, self.lease, rig.venue, self.reasons, clock)
@@ -165,7 +165,6 @@ class Process:
         trailing = TrailingStops(self.database, rules, approver, rig.venue, lambda: None)
         self.unprotected.when_reported = trailing.look
         handler.when_changed = self.unprotected.changed
-        handler.when_approved = self.sender.committed
         self.adoptions = Adoptions(self.database, rules, self.lease, rig.venue)
         self.legacy = LegacyPositions(self.database, self.lease, self.reasons, clock)
         self.adoptions.after_commit = self.legacy.after_commit = wake
@@ -202,9 +201,9 @@ class Rig:
 
     proposal_seconds = 3600
 
-    def __init__(self, postgres_url):
+    def __init__(self, postgres_url, clock=None):
         self.postgres_url = postgres_url
-        self.clock = FastClock()
+        self.clock = clock or FastClock()
         self.venue = LyingVenue(self.clock)
         self.database = Database(postgres_url)
         self.meter = Meter("inspector")
@@ -277,9 +276,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig_for(postgres_url):
+async def rig_for(postgres_url, clock=None):
     """A rig on a database that has the schema and no rows."""
-    rig = Rig(postgres_url)
+    rig = Rig(postgres_url, clock)
     try:
         yield rig
     finally:

@@ -1,12 +1,13 @@
 """Measures verdicts of a process of the inspector on a database, for the benchmark of verdicts."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 
 import grpc
 from venuemesh.inspector.v1 import inspector_pb2_grpc
 
-from core.inspector.tests.rig import DECISIONS, decision, rig_for
+from core.inspector.tests.rig import DECISIONS, START_NS, decision, rig_for
 from core.inspector.tests.test_manual_orders import LENA, limit, place
 from kit.base.migration import migrate
 from kit.risk.facts import ReferencePrice
@@ -15,11 +16,28 @@ from tests.support.waiting import until
 EVENTS = "SELECT count(*) FROM events WHERE stream = 'risk'"
 
 
+class RealClock:
+    """Begins at the time of the decisions and runs as fast as time does. With a faster one, all
+    periodic work of the process would be done more often than it is."""
+
+    def __init__(self):
+        self._offset_ns = START_NS - time.monotonic_ns()
+
+    def time_ns(self):
+        return self._offset_ns + time.monotonic_ns()
+
+    def monotonic_ns(self):
+        return time.monotonic_ns()
+
+    async def sleep(self, seconds):
+        await asyncio.sleep(seconds)
+
+
 async def measure(postgres_url, policy, calls, decisions, now_s):
     """Return the milliseconds of each call of SubmitManual, and the verdicts per second on waiting
     decisions. All are blocked: no venue is waited for. ``now_s``: the timer."""
     await migrate(postgres_url)
-    async with rig_for(postgres_url) as rig:
+    async with rig_for(postgres_url, RealClock()) as rig:
         process = await rig.start(policy=policy)
         await until(lambda: process.active.is_active)
         best = rig.venue.best

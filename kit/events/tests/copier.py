@@ -13,7 +13,7 @@ from kit.events import event_log
 from kit.events.consumer import Consumption, EventConsumer
 from kit.events.event_ids import event_id
 from kit.events.logged_events import LoggedEvent
-from kit.events.relay import EventRelay
+from kit.events.relay import EventRelay, StoredEvents
 from kit.events.tests.rig import EXECUTIONS, LEDGER, STORED_NS, Rig, rig_for
 
 COPIER = "copier"
@@ -31,11 +31,11 @@ def booked(cause: event_pb2.Event) -> event_pb2.Event:
     return event
 
 
-async def copy(connection: Connection, events: Sequence[LoggedEvent]) -> None:
+async def copy(connection: Connection, events: Sequence[LoggedEvent]) -> StoredEvents:
     """Count what was handled, and store what follows from it."""
     await connection.execute("UPDATE handled SET number = number + %s", [len(events)])
     made = [booked(event.event()) for event in events if event.stream == EXECUTIONS]
-    await event_log.append(connection, LEDGER, made, STORED_NS)
+    return await event_log.append(connection, LEDGER, made, STORED_NS)
 
 
 def copier(rig: Rig, *streams: int, handle=copy, wake=lambda: None, **options):
@@ -45,12 +45,22 @@ def copier(rig: Rig, *streams: int, handle=copy, wake=lambda: None, **options):
     return EventConsumer(consumption, rig.database, rig.reader(), rig.reasons, SystemClock())
 
 
+def copier_for(rig: Rig, relay: EventRelay) -> EventConsumer:
+    """A consumer whose events the relay publishes without reading them."""
+    stored: list[StoredEvents] = []
+
+    async def handle(connection: Connection, events: Sequence[LoggedEvent]) -> None:
+        stored[:] = [await copy(connection, events)]
+
+    return copier(rig, handle=handle, wake=lambda: relay.wake(*stored))
+
+
 async def run(rig: Rig) -> None:
     """The consumer and a relay of both streams, until cancelled."""
     relay: EventRelay = rig.relay()
     async with asyncio.TaskGroup() as group:
         group.create_task(relay.run())
-        group.create_task(copier(rig, wake=relay.wake).run())
+        group.create_task(copier_for(rig, relay).run())
 
 
 async def main(redis_url: str, database_url: str) -> None:

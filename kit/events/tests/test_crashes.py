@@ -13,7 +13,7 @@ import pytest
 from conftest import free_port
 from kit.base.redis_commands import RedisCommands
 from kit.events.relay import EventRelay
-from kit.events.tests.copier import copier, run
+from kit.events.tests.copier import copier_for, run
 from kit.events.tests.rig import EXECUTIONS, LEDGER, Rig, filled, rig_for
 from kit.events.tests.test_consumer import check, reached
 from tests.support.valkey_process import TIED_TO_PARENT, ValkeyProcess
@@ -66,10 +66,11 @@ async def once(rig: Rig) -> None:
     await rig.append(filled(number))
     relay: EventRelay = rig.relay()
     await relay.publish()
-    consumer = copier(rig)
+    consumer = copier_for(rig, relay)
     positions = await consumer._load()
     while (await rig.stored())[-1].sequence > positions[EXECUTIONS]:
         positions = await consumer._step(positions)
+    await relay._publish_stored()
     await rig.relay().publish()
 
 

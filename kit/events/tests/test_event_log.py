@@ -54,10 +54,13 @@ async def test_other_content_in_a_pipeline_stores_nothing(rig):
 
 
 async def test_a_stream_that_the_database_does_not_have_loses_no_event(rig):
-    async with rig.database.transaction() as connection:
-        await connection.execute("DELETE FROM event_streams WHERE stream = 'executions'")
+    async def append() -> None:
+        async with rig.database.transaction() as connection:
+            await connection.execute("DELETE FROM event_streams WHERE stream = 'executions'")
+            await event_log.append(connection, EXECUTIONS, [filled(1)], STORED_NS)
+
     with pytest.raises(psycopg.errors.NotNullViolation):
-        await rig.append(filled(1))
+        await append()
 
 
 async def test_numbers_of_writers_at_the_same_time_have_no_holes(rig):

@@ -4,9 +4,10 @@ import asyncio
 from contextlib import asynccontextmanager
 
 from kit.base.cursor import Cursor
+from kit.events import event_log
 from kit.events.relay import APPEND_EVENTS_MAX, TRIM_ENTRIES
 from kit.events.streams import redis_key
-from kit.events.tests.rig import EXECUTIONS, LEDGER, filled
+from kit.events.tests.rig import EXECUTIONS, LEDGER, STORED_NS, filled
 from tests.support.waiting import until
 
 KEY = redis_key(EXECUTIONS)
@@ -65,6 +66,48 @@ async def test_it_looks_by_itself_for_what_another_process_has_stored(rig):
     async with running(rig.relay()):
         await rig.append(filled(1))
         await until(rig.published)
+    assert rig.published() == await rig.expected()
+
+
+async def append(rig, *numbers):
+    """Store events. Returns the answer of ``append``."""
+    async with rig.database.transaction(pipelined=True) as connection:
+        return await event_log.append(connection, EXECUTIONS, [*map(filled, numbers)], STORED_NS)
+
+
+async def test_events_that_are_handed_over_are_published_without_being_read(rig, monkeypatch):
+    relay = rig.relay()
+    await rig.append(filled(0))
+    async with running(relay):
+        await until(rig.published)
+        # Whoever reads from now on waits.
+        monkeypatch.setattr(relay, "publish", asyncio.Event().wait)
+        relay.wake(await append(rig, 1, 2))
+        await until(lambda: len(rig.published()) == 3)
+    assert rig.published() == await rig.expected()
+
+
+async def test_the_first_event_of_a_stream_has_the_epoch_of_the_table(rig):
+    relay = rig.relay()
+    await rig.append(filled(9), stream=LEDGER)
+    async with running(relay):
+        await until(lambda: rig.published(LEDGER))
+        relay.wake(await append(rig, 0))
+        await until(rig.published)
+        relay.wake(await append(rig, 1))
+        await until(lambda: len(rig.published()) == 2)
+    assert rig.published() == await rig.expected()
+
+
+async def test_events_that_do_not_follow_or_were_there_are_read(rig):
+    relay = rig.relay()
+    await rig.append(filled(0))
+    async with running(relay):
+        await until(rig.published)
+        stored = [await append(rig, *events) for events in ([1], [2], [2, 3])]
+        for one in (stored[1], stored[0], stored[2]):
+            relay.wake(one)
+        await until(lambda: len(rig.published()) == 4)
     assert rig.published() == await rig.expected()
 
 

@@ -4,6 +4,7 @@ from itertools import count
 
 import pytest
 from venuemesh.events.v1 import risk_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.advisor import decider, signal_handler
 from core.inspector import (
@@ -24,6 +25,7 @@ from core.inspector.order_reconciler import OrderReconciler
 from core.inspector.position_closer import PositionCloser
 from core.inspector.stop_monitor import StopMonitor
 from core.inspector.submission_sender import SubmissionSender
+from core.inspector.tests.lying_venue import FILLED
 from core.inspector.venue_processes import CallRefused, NoAnswer
 from core.ledger.execution_collector import ExecutionCollector
 from kit.events import event_log
@@ -33,6 +35,7 @@ from kit.events.relay import EventRelay
 from kit.execution.approval.verifier import ApprovalVerifier
 from tests.simulation.chain import unreliable_calls
 from tests.simulation.chain.chain import Chain
+from tests.simulation.chain.execution_news import VenueNews
 from tests.simulation.chain.history import Promise
 from tests.simulation.chain.venue_faults import NOT_CLEAR
 from tests.simulation.runs import first_broken, report
@@ -291,7 +294,22 @@ def flip_nothing(patch):
 
 
 def ask_for_no_ends(patch):
+    forget_ends(patch)
     patch.setattr(OrderReconciler, "run", nothing)
+
+
+def forget_ends(patch):
+    """The venue's process restarts whenever an order ends, and then reports open orders only. This
+    alone breaks no promise."""
+
+    def add_or_restart(self, entry):
+        if isinstance(entry, orders_pb2.Order) and entry.state >= FILLED:
+            self.restart()
+        else:
+            add(self, entry)
+
+    add = VenueNews.add
+    patch.setattr(VenueNews, "add", add_or_restart)
 
 
 def tell_no_ends(patch):
@@ -361,7 +379,7 @@ FAULTS = [
     (forget_waiting_reductions, Promise.DONE, 25),
     (forget_closes, Promise.DONE, 11),
     (flip_nothing, Promise.DONE, 10),
-    (ask_for_no_ends, Promise.ENDED, 12),
+    (ask_for_no_ends, Promise.ENDED, 9),
     (tell_no_ends, Promise.AGREED, 1),
     (tell_no_changes, Promise.AGREED, 0),
     (keep_no_shares, Promise.ENDED, 11),
