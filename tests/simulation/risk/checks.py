@@ -1,11 +1,12 @@
 """Compares what was approved with what was held and open at the venue, and the modes with their
 events."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from venuemesh.events.v1 import decisions_pb2, risk_pb2, signals_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from core.inspector import legacy_positions, modes
 from core.inspector.legacy_positions import ADOPTED
@@ -31,8 +32,7 @@ class Snapshot:
     time_ns: int
     held: Mapping[str, Decimal]
     """By owner."""
-    buys: Decimal
-    sells: Decimal
+    to_fill: Sequence[tuple[Decimal, orders_pb2.OrderContent]]
     """What may still be filled of entries."""
     made: frozenset[str]
     """Request ids of the orders that had been made."""
@@ -153,12 +153,12 @@ class Checks:
             if one.request_id not in snapshot.made and one.request_id in self._venue.made
         ]
         if facts.reference is not None:
-            in_flight = sum((Decimal(one.content.size) for one, _ in flying), ZERO)
-            to_fill = snapshot.buys + snapshot.sells + in_flight
+            in_flight = [(Decimal(one.content.size), one.content) for one, _ in flying]
             price = facts.reference.middle
-            held = sum(map(abs, snapshot.held.values()))
-            self._compare("exposure_max", "mesh", product(held + to_fill, price) + facts.notional)
-            waiting = product(to_fill, price) + facts.notional
+            to_fill = (_value(*one, price) for one in (*snapshot.to_fill, *in_flight))
+            waiting = sum(to_fill, ZERO) + facts.notional
+            held = product(sum(map(abs, snapshot.held.values())), price)
+            self._compare("exposure_max", "mesh", held + waiting)
             self._compare("open_order_notional_max", "mesh", waiting)
             if owner:
                 own = product(abs(snapshot.held[owner]), price) + facts.notional
@@ -170,3 +170,9 @@ class Checks:
         limit = self._policy.limits.get(name, {}).get(scope)
         if limit is not None and value > limit:
             self._broke(Promise.CAPPED, f"{name} of {scope}: {value} is beyond {limit}")
+
+
+def _value(size, content, price):
+    """A purchase that waits below the price is filled at its own price at most."""
+    at = Decimal(content.price) if content.side == BUY and content.price else price
+    return product(size, min(at, price))

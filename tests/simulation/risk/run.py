@@ -139,8 +139,7 @@ class RiskRun:
         return Snapshot(
             self.clock.monotonic_ns(),
             {"": self.venue.held_of_no_strategy(), **held},
-            self.venue.to_fill(True),
-            self.venue.to_fill(False),
+            self.venue.to_fill(),
             set(self.venue.made),
         )
 

@@ -82,12 +82,12 @@ class TradingVenue(ChainVenue):
                 found += size if fill.side == BUY else -size
         return found
 
-    def to_fill(self, is_buy):
-        """What may still be filled of entries of a side."""
-        return sum(
-            Decimal(order.content.size) - Decimal(order.filled_size)
+    def to_fill(self):
+        """What may still be filled of entries: sizes, each with the content of its order."""
+        return tuple(
+            (Decimal(order.content.size) - Decimal(order.filled_size), order.content)
             for order in self.orders.values()
-            if order.state < FILLED and is_entry(order) and (order.content.side == BUY) is is_buy
+            if order.state < FILLED and is_entry(order)
         )
 
     def _make(self, approved):
