@@ -118,6 +118,26 @@ class Cluster:
             pod for name, pods in self.pods.items() for pod in pods if not name.startswith(ONE_SHOT)
         ]
 
+    def services(self) -> Iterator[str]:
+        """The workloads of the services."""
+        for name, workload in self.workloads.items():
+            kind = workload["spec"]["template"]["metadata"]["labels"].get("venuemesh/kind")
+            if kind not in (None, "venue", "registry", "simulator"):
+                yield name
+
+    def roll(self, workload: str) -> Iterator[dict[str, int]]:
+        """Replace each pod of a workload by its strategy. Yields the exit codes of the old one."""
+        old = list(self.pods[workload])
+        if self.workloads[workload]["kind"] == "Deployment":
+            # With maxSurge 1 and maxUnavailable 0.
+            for pod in old:
+                self.wait_until_ready(self.start(workload))
+                yield self.end(workload, pod)
+            return
+        for pod in reversed(old):
+            yield self.end(workload, pod)
+            self.wait_until_ready(self.start(workload, pod.place.index))
+
     def end(self, workload: str, pod: Pod) -> dict[str, int]:
         """End a pod. Returns the exit codes of its containers."""
         self.pods[workload].remove(pod)
