@@ -32,7 +32,7 @@ COMMANDS = {
     "ledger": "balances, statements, profit and exports of the ledger",
     "audit": "verify the log of all events, prove one, and tell why something has happened",
     "strategy": "find what is wrong with a strategy before it runs",
-    "advisor": "explain and repeat decisions, show calibration and what results are due to",
+    "advisor": "explain and repeat decisions, show what results are due to, train scoring models",
     "inspector": "the modes of the mesh, and what strategies hold",
     "risk": "check a policy, explain a verdict, compare the past with a policy",
     "mcp": "give a program with a language model the tools of a mesh, over its standard streams",

@@ -5,8 +5,8 @@ from dataclasses import replace
 from venuemesh.advisor.v1 import advisor_pb2
 
 from core.advisor.calibration_handler import CalibrationHandler
-from core.advisor.calibration_store import StoredMaps
 from core.advisor.fact_collector import FactCollector
+from core.advisor.learned_models import StoredModels
 from core.advisor.ledger_accounts import LEDGER, LedgerAccounts
 from core.advisor.metrics import AdvisorMetrics
 from core.advisor.outcome_observer import OutcomeObserver, OutcomeTimes
@@ -77,8 +77,8 @@ async def run(
     accounts = LedgerAccounts(runtime.channels(LEDGER), settings.ledger_interval_ms / 1000, clock)
     collect = FactCollector(prices, instruments, accounts, clock).collect
     metrics = AdvisorMetrics(runtime.meter)
-    maps = StoredMaps(database)
-    handler = SignalHandler(collect, maps.load, rules, metrics, relay.wake, clock)
+    learned = StoredModels(database)
+    handler = SignalHandler(collect, learned.load, rules, metrics, relay.wake, clock)
     reader = EventReader(database, redis, degraded_reasons, clock)
     consumption = _decisions(SERVICE, handler)
     consumer = EventConsumer(consumption, database, reader, degraded_reasons, clock)
@@ -100,7 +100,7 @@ async def run(
     )
     learning = EventConsumer(_later(outcomes), database, asking_reader, degraded_reasons, clock)
 
-    servicer = AdvisorServicer(collect, maps.load, rules, database, clock)
+    servicer = AdvisorServicer(collect, learned.load, rules, database, clock)
     runtime.serve(advisor_pb2.DESCRIPTOR, "Advisor", servicer)
     after_migration = when_migrated(mesh.database_login_url, degraded_reasons, clock)
     runtime.run_task("instruments", instruments.run)

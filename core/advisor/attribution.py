@@ -125,7 +125,7 @@ async def attribution(
             async for event in newest.of(connection, DECISIONS)
             if event.HasField("outcome_observed") and request.strategy in ("", event.instance)
         ]
-        async for found in _decided(connection, outcomes):
+        async for found in decided_outcomes(connection, outcomes):
             _count(sums, found, rules)
     return decision_reports_pb2.GetAttributionResponse(
         results=[sums[key].message(key) for key in sorted(sums)],
@@ -133,7 +133,7 @@ async def attribution(
     )
 
 
-async def _decided(
+async def decided_outcomes(
     connection: Connection, outcomes: list[event_pb2.Event]
 ) -> AsyncIterator[DecidedOutcome]:
     """The outcomes whose decision and signal are stored."""

@@ -8,7 +8,7 @@ from venuemesh.events.v1 import calibrations_pb2, signals_pb2
 
 from core.advisor.calibration.calibrator import POOL, Calibrator, RegimeSeries
 from core.advisor.calibration.messages import map_message
-from kit.base.database import Connection, Database
+from kit.base.database import Connection
 
 _LOAD = (
     "SELECT strategy, is_pool, regime, sequence, series FROM advisor_calibrations"
@@ -66,20 +66,6 @@ async def load(
         key = POOL if is_pool else regime
         found.setdefault(strategy, {})[key] = StoredSeries(sequence, series)
     return found
-
-
-class StoredMaps:
-    """The maps in force."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def load(
-        self, signals: Collection[signals_pb2.SignalRaised]
-    ) -> Sequence[calibrations_pb2.CalibrationMap]:
-        """The map for each signal. Raises StoreUnavailable."""
-        async with self._database.reading() as connection:
-            return await load_maps(connection, signals)
 
 
 async def load_maps(

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from venuemesh.events.v1 import calibrations_pb2, event_pb2, signals_pb2
+from venuemesh.events.v1 import event_pb2, signals_pb2
 
 from core.advisor.decider import case_event
 from core.advisor.decision_case import DecisionCase
 from core.advisor.facts import DecisionFacts
+from core.advisor.learned_models import LearnedModels
 from core.advisor.metrics import AdvisorMetrics
 from core.advisor.settings import DecisionRules
 from kit.base.clock import Clock
@@ -30,12 +31,12 @@ class CollectFacts(Protocol):
     ) -> Sequence[DecisionFacts]: ...
 
 
-class LoadMaps(Protocol):
-    """Reads the calibration map in force for each signal."""
+class LoadModels(Protocol):
+    """Reads what was learned about the strategy of each signal."""
 
     async def __call__(
         self, signals: Collection[signals_pb2.SignalRaised], /
-    ) -> Sequence[calibrations_pb2.CalibrationMap]: ...
+    ) -> Sequence[LearnedModels]: ...
 
 
 def asks_model(event: event_pb2.Event) -> bool:
@@ -51,14 +52,14 @@ class SignalHandler:
     def __init__(
         self,
         collect: CollectFacts,
-        load_maps: LoadMaps,
+        load_models: LoadModels,
         rules: DecisionRules,
         metrics: AdvisorMetrics,
         wake_relay: Callable[[StoredEvents], None],
         clock: Clock,
     ) -> None:
         self._collect = collect
-        self._load_maps = load_maps
+        self._load_models = load_models
         self._rules = rules
         self._metrics = metrics
         self._wake_relay = wake_relay
@@ -82,10 +83,12 @@ class SignalHandler:
 
     async def cases(self, signals: Sequence[signals_pb2.SignalRaised]) -> list[DecisionCase]:
         """What is known about each signal."""
-        facts, maps = await asyncio.gather(self._collect(signals), self._load_maps(signals))
+        facts, learned = await asyncio.gather(self._collect(signals), self._load_models(signals))
         return [
-            DecisionCase.of(raised, known, self._rules, calibration_map=calibration_map)
-            for raised, known, calibration_map in zip(signals, facts, maps, strict=True)
+            DecisionCase.of(
+                raised, known, self._rules, calibration_map=one.calibration_map
+            ).with_models(one.scoring_models)
+            for raised, known, one in zip(signals, facts, learned, strict=True)
         ]
 
     async def send(self, connection: Connection, events: Sequence[LoggedEvent]) -> None:

@@ -9,6 +9,7 @@ from venuemesh.events.v1 import (
     checks_pb2,
     decisions_pb2,
     event_pb2,
+    scoring_models_pb2,
     signals_pb2,
 )
 
@@ -45,6 +46,8 @@ def lines(found: decision_reports_pb2.ExplainDecisionResponse) -> Iterator[str]:
         yield f"    {fact.fact_id} is {_amount(fact.value, fact.unit)}"
     for stage in made.stages:
         yield from _stage(stage)
+        if stage.stage == decisions_pb2.DECISION_STAGE_SCORE:
+            yield from map(_model_score, made.model_scores)
         if stage.stage == decisions_pb2.DECISION_STAGE_CALIBRATION and made.HasField("calibration"):
             yield from _calibration(made.calibration)
         if stage.stage == decisions_pb2.DECISION_STAGE_SYNTHESIS and made.HasField("synthesis"):
@@ -105,6 +108,14 @@ def _amount(text: str, unit: str) -> str:
     if not text.lstrip("-").replace(".", "", 1).isdigit():
         return text
     return time_text(int(text)) if unit == "ns" and text.isdigit() else f"{text} {unit}".rstrip()
+
+
+def _model_score(said: scoring_models_pb2.ScoringModelScore) -> str:
+    use = word(scoring_models_pb2.ScoringModelUse.Name(said.assigned.use), "SCORING_MODEL_USE_")
+    name = f"    model {said.assigned.model.model_id.hex()[:16]}, {use}"
+    if not said.HasField("score"):
+        return f"{name}: not used"
+    return f"{name}: score {said.score:+.4f}, probability {said.probability:.4f}"
 
 
 def _calibration(applied: calibrations_pb2.CalibrationApplied) -> Iterator[str]:

@@ -1,16 +1,19 @@
-"""``./venuemesh advisor``: lists, explains and repeats decisions, and shows calibration and what
-results are due to."""
+"""``./venuemesh advisor``: lists, explains and repeats decisions, shows calibration and what
+results are due to, and trains scoring models and puts them to use."""
 
 import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from venuemesh.advisor.v1 import advisor_pb2_grpc, decision_reports_pb2
+from venuemesh.advisor.v1 import scoring_models_pb2 as registry_pb2
+from venuemesh.events.v1 import scoring_models_pb2
 
 from kit.base.paging import whole_list
-from ops import gateway
-from ops.advisor import explanation, tables
+from ops import gateway, record_database
+from ops.advisor import explanation, scoring_models, tables
 from ops.arguments import add_verbs
 from ops.data_files.time_text import parse_time
 from ops.errors import EXIT_FAILED, UsageError
@@ -37,18 +40,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     calibration.add_argument("--bins", action="store_true", help="also the reliability of each")
     attribution = gateway.add_verb(verbs, "attribution", "what has earned or lost how much")
     attribution.add_argument("--from", dest="start", metavar="TIME", help="default: 24 hours ago")
-    for verb in (listed, calibration, attribution):
+    models = gateway.add_verb(verbs, "models", "the scoring models that were put to use")
+    for verb in (listed, calibration, attribution, models):
         verb.add_argument("--strategy", default="", metavar="NAME", help="only of this strategy")
+    _add_model_verbs(verbs)
+
+
+def _add_model_verbs(verbs: Any) -> None:
+    train = verbs.add_parser("train", help="train a scoring model on the recorded outcomes")
+    train.add_argument("strategy", metavar="STRATEGY")
+    train.add_argument("--output", type=Path, required=True, metavar="FILE", help="a new JSON file")
+    train.add_argument("--from", dest="start", metavar="TIME", help="of the first decision")
+    train.add_argument("--to", dest="end", metavar="TIME", help="the first time after the outcomes")
+    record_database.add_arguments(train)
+    assign = gateway.add_verb(verbs, "assign", "put a scoring model to use, or to another use")
+    assign.add_argument("model", metavar="MODEL", help="its file, or its id if it is registered")
+    assign.add_argument("use", choices=scoring_models.USES)
+    assign.add_argument("--reason", required=True, help="why; it is kept with the change")
 
 
 def run(chosen: argparse.Namespace) -> int:
     """Return 0, or 1 if a repeated decision differs."""
+    if chosen.verb == "train":
+        return _train(chosen)
     return asyncio.run(_run(chosen))
 
 
 async def _run(chosen: argparse.Namespace) -> int:
     async with gateway.connected(gateway.require(chosen)) as channel:
         return await VERBS[chosen.verb](advisor_pb2_grpc.AdvisorStub(channel), chosen)
+
+
+def _train(chosen: argparse.Namespace) -> int:
+    if chosen.output.exists():
+        raise UsageError(f"{chosen.output} is there already: allowed is a new file")
+    start_ns = parse_time(chosen.start) if chosen.start else 0
+    end_ns = parse_time(chosen.end) if chosen.end else scoring_models.FOREVER_NS
+    url = record_database.url_to_read(chosen)
+    text = scoring_models.trained(url, chosen.strategy, start_ns, end_ns)
+    chosen.output.write_text(text)
+    if chosen.json:
+        print_json(scoring_models.parsed(text))
+    else:
+        print(scoring_models.report_line(scoring_models.parsed(text)))
+    return 0
 
 
 async def _list(stub: "Stub", chosen: argparse.Namespace) -> int:
@@ -112,12 +147,49 @@ async def _attribution(stub: "Stub", chosen: argparse.Namespace) -> int:
     return 0
 
 
+async def _models(stub: "Stub", chosen: argparse.Namespace) -> int:
+    found = await _registered(stub, chosen.strategy)
+    if chosen.json:
+        print_json(found)
+    else:
+        console().print(scoring_models.models_table(found.models))
+    return 0
+
+
+async def _registered(stub: "Stub", strategy: str) -> registry_pb2.ListScoringModelsResponse:
+    request = registry_pb2.ListScoringModelsRequest(strategy=strategy)
+    return await whole_list(stub.ListScoringModels, request, timeout=CALL_SECONDS_MAX)
+
+
+async def _assign(stub: "Stub", chosen: argparse.Namespace) -> int:
+    path = Path(chosen.model)
+    if path.is_file():
+        model = scoring_models.read_file(path)
+    else:
+        registered = await _registered(stub, "")
+        model = scoring_models.find(registered.models, chosen.model)
+    assigned = scoring_models_pb2.AssignedScoringModel(
+        model=model, use=scoring_models.use_of(chosen.use)
+    )
+    request = registry_pb2.SetScoringModelRequest(assigned=assigned, reason=chosen.reason)
+    found = await stub.SetScoringModel(request, timeout=CALL_SECONDS_MAX)
+    if chosen.json:
+        print_json(found)
+        return 0
+    print(f"{scoring_models.report_line(model)}, is {chosen.use.replace('_', ' ')}")
+    if found.changed.replaced_model_id:
+        print(f"it replaces model {found.changed.replaced_model_id.hex()[:16]}")
+    return 0
+
+
 VERBS: Mapping[str, Callable[["Stub", argparse.Namespace], Awaitable[int]]] = {
     "list": _list,
     "explain": _explain,
     "repeat": _repeat,
     "calibration": _calibration,
     "attribution": _attribution,
+    "models": _models,
+    "assign": _assign,
 }
 
 

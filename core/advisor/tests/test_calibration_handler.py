@@ -11,7 +11,7 @@ from venuemesh.events.v1 import calibrations_pb2, decisions_pb2, event_pb2
 from core.advisor.app import CALIBRATION
 from core.advisor.calibration.tests.planted import joined, line, planted
 from core.advisor.calibration_handler import CalibrationHandler, learn
-from core.advisor.calibration_store import StoredMaps
+from core.advisor.learned_models import StoredModels
 from core.advisor.tests.examples import NOW_NS, signal
 from core.advisor.tests.process import advisor_process
 from kit.events.consumer import Consumption, EventConsumer
@@ -110,8 +110,8 @@ class Advisor:
         return [one for one in found if not one.HasField("outcome_observed")]
 
     async def map_of(self, regime):
-        (found,) = await StoredMaps(self.rig.database).load([signal(regime=regime)])
-        return found
+        (found,) = await StoredModels(self.rig.database).load([signal(regime=regime)])
+        return found.calibration_map
 
 
 def expected(events):

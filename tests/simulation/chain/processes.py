@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 from venuemesh.events.v1 import event_pb2
 
-from core.advisor.calibration_store import StoredMaps
 from core.advisor.fact_collector import FactCollector
+from core.advisor.learned_models import StoredModels
 from core.advisor.metrics import AdvisorMetrics
 from core.advisor.settings import AdvisorSettings
 from core.advisor.signal_handler import DECISIONS, SignalHandler
@@ -98,8 +98,10 @@ class Services:
         database, reasons = self.database_of(process), DegradedReasons(METER)
         relay, market = self._relay(database, DECISIONS, reasons), self._world.market
         collect = FactCollector(market, market, market, self.clock).collect
-        load_maps = StoredMaps(database).load
-        handler = SignalHandler(collect, load_maps, RULES, ADVISOR_METRICS, relay.wake, self.clock)
+        load_models = StoredModels(database).load
+        handler = SignalHandler(
+            collect, load_models, RULES, ADVISOR_METRICS, relay.wake, self.clock
+        )
         consumption = Consumption(
             "advisor",
             (SIGNALS,),

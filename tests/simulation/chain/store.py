@@ -31,6 +31,7 @@ TABLES = (
     "advisor_model_spending",
     "advisor_open_outcomes",
     "advisor_calibrations",
+    "advisor_scoring_models",
     "detector_instances",
     "detector_positions",
     "execution_intakes",

@@ -39,8 +39,11 @@ type DecideRequest struct {
 	// With facts: the calibration map to use, for example of a stored decision. Not set: none.
 	// Without facts it is not used: the map in force is.
 	CalibrationMap *v1.CalibrationMap `protobuf:"bytes,4,opt,name=calibration_map,json=calibrationMap,proto3" json:"calibration_map,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// With facts: the scoring models to use, for example of a stored decision. Without facts they are
+	// not used: those of the strategy are.
+	Models        []*v1.AssignedScoringModel `protobuf:"bytes,5,rep,name=models,proto3" json:"models,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DecideRequest) Reset() {
@@ -97,6 +100,13 @@ func (x *DecideRequest) GetSynthesis() *v1.Synthesis {
 func (x *DecideRequest) GetCalibrationMap() *v1.CalibrationMap {
 	if x != nil {
 		return x.CalibrationMap
+	}
+	return nil
+}
+
+func (x *DecideRequest) GetModels() []*v1.AssignedScoringModel {
+	if x != nil {
+		return x.Models
 	}
 	return nil
 }
@@ -160,23 +170,27 @@ var File_venuemesh_advisor_v1_advisor_proto protoreflect.FileDescriptor
 
 const file_venuemesh_advisor_v1_advisor_proto_rawDesc = "" +
 	"\n" +
-	"\"venuemesh/advisor/v1/advisor.proto\x12\x14venuemesh.advisor.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a+venuemesh/advisor/v1/decision_reports.proto\x1a&venuemesh/events/v1/calibrations.proto\x1a#venuemesh/events/v1/decisions.proto\x1a!venuemesh/events/v1/signals.proto\"\x92\x02\n" +
+	"\"venuemesh/advisor/v1/advisor.proto\x12\x14venuemesh.advisor.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a venuemesh/access/v1/access.proto\x1a+venuemesh/advisor/v1/decision_reports.proto\x1a)venuemesh/advisor/v1/scoring_models.proto\x1a&venuemesh/events/v1/calibrations.proto\x1a#venuemesh/events/v1/decisions.proto\x1a(venuemesh/events/v1/scoring_models.proto\x1a!venuemesh/events/v1/signals.proto\"\xdf\x02\n" +
 	"\rDecideRequest\x129\n" +
 	"\x06signal\x18\x01 \x01(\v2!.venuemesh.events.v1.SignalRaisedR\x06signal\x12:\n" +
 	"\x05facts\x18\x02 \x03(\v2\x19.venuemesh.events.v1.FactB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x05facts\x12<\n" +
 	"\tsynthesis\x18\x03 \x01(\v2\x1e.venuemesh.events.v1.SynthesisR\tsynthesis\x12L\n" +
-	"\x0fcalibration_map\x18\x04 \x01(\v2#.venuemesh.events.v1.CalibrationMapR\x0ecalibrationMap\"p\n" +
+	"\x0fcalibration_map\x18\x04 \x01(\v2#.venuemesh.events.v1.CalibrationMapR\x0ecalibrationMap\x12K\n" +
+	"\x06models\x18\x05 \x03(\v2).venuemesh.events.v1.AssignedScoringModelB\b\xbaH\x05\x92\x01\x02\x10\n" +
+	"R\x06models\"p\n" +
 	"\x0eDecideResponse\x12=\n" +
 	"\bdecision\x18\x01 \x01(\v2!.venuemesh.events.v1.DecisionMadeR\bdecision\x12\x1f\n" +
 	"\vconfig_hash\x18\x02 \x01(\fR\n" +
-	"configHash2\xf4\x06\n" +
+	"configHash2\xb8\t\n" +
 	"\aAdvisor\x12z\n" +
 	"\x06Decide\x12#.venuemesh.advisor.v1.DecideRequest\x1a$.venuemesh.advisor.v1.DecideResponse\"%\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/v1/advisor:decide\x90\x02\x01\x12\x8f\x01\n" +
 	"\rListDecisions\x12*.venuemesh.advisor.v1.ListDecisionsRequest\x1a+.venuemesh.advisor.v1.ListDecisionsResponse\"%\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/advisor/decisions\x90\x02\x01\x12\x93\x01\n" +
 	"\x0fExplainDecision\x12,.venuemesh.advisor.v1.ExplainDecisionRequest\x1a-.venuemesh.advisor.v1.ExplainDecisionResponse\"#\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/advisor:explain\x90\x02\x01\x12\x8f\x01\n" +
 	"\x0eRepeatDecision\x12+.venuemesh.advisor.v1.RepeatDecisionRequest\x1a,.venuemesh.advisor.v1.RepeatDecisionResponse\"\"\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/advisor:repeat\x90\x02\x01\x12\x9b\x01\n" +
 	"\x10ListCalibrations\x12-.venuemesh.advisor.v1.ListCalibrationsRequest\x1a..venuemesh.advisor.v1.ListCalibrationsResponse\"(\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/advisor/calibrations\x90\x02\x01\x12\x94\x01\n" +
-	"\x0eGetAttribution\x12+.venuemesh.advisor.v1.GetAttributionRequest\x1a,.venuemesh.advisor.v1.GetAttributionResponse\"'\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/advisor/attribution\x90\x02\x01BDZBgithub.com/venuemesh/venuemesh/clients/go/gen/advisor/v1;advisorv1b\x06proto3"
+	"\x0eGetAttribution\x12+.venuemesh.advisor.v1.GetAttributionRequest\x1a,.venuemesh.advisor.v1.GetAttributionResponse\"'\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/advisor/attribution\x90\x02\x01\x12\x9e\x01\n" +
+	"\x0fSetScoringModel\x12,.venuemesh.advisor.v1.SetScoringModelRequest\x1a-.venuemesh.advisor.v1.SetScoringModelResponse\".\xca\xf3\x18\x01\x02\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/v1/advisor/scoring_models:set\x12\xa0\x01\n" +
+	"\x11ListScoringModels\x12..venuemesh.advisor.v1.ListScoringModelsRequest\x1a/.venuemesh.advisor.v1.ListScoringModelsResponse\"*\xca\xf3\x18\x01\x01\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/advisor/scoring_models\x90\x02\x01BDZBgithub.com/venuemesh/venuemesh/clients/go/gen/advisor/v1;advisorv1b\x06proto3"
 
 var (
 	file_venuemesh_advisor_v1_advisor_proto_rawDescOnce sync.Once
@@ -192,47 +206,57 @@ func file_venuemesh_advisor_v1_advisor_proto_rawDescGZIP() []byte {
 
 var file_venuemesh_advisor_v1_advisor_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
 var file_venuemesh_advisor_v1_advisor_proto_goTypes = []any{
-	(*DecideRequest)(nil),            // 0: venuemesh.advisor.v1.DecideRequest
-	(*DecideResponse)(nil),           // 1: venuemesh.advisor.v1.DecideResponse
-	(*v1.SignalRaised)(nil),          // 2: venuemesh.events.v1.SignalRaised
-	(*v1.Fact)(nil),                  // 3: venuemesh.events.v1.Fact
-	(*v1.Synthesis)(nil),             // 4: venuemesh.events.v1.Synthesis
-	(*v1.CalibrationMap)(nil),        // 5: venuemesh.events.v1.CalibrationMap
-	(*v1.DecisionMade)(nil),          // 6: venuemesh.events.v1.DecisionMade
-	(*ListDecisionsRequest)(nil),     // 7: venuemesh.advisor.v1.ListDecisionsRequest
-	(*ExplainDecisionRequest)(nil),   // 8: venuemesh.advisor.v1.ExplainDecisionRequest
-	(*RepeatDecisionRequest)(nil),    // 9: venuemesh.advisor.v1.RepeatDecisionRequest
-	(*ListCalibrationsRequest)(nil),  // 10: venuemesh.advisor.v1.ListCalibrationsRequest
-	(*GetAttributionRequest)(nil),    // 11: venuemesh.advisor.v1.GetAttributionRequest
-	(*ListDecisionsResponse)(nil),    // 12: venuemesh.advisor.v1.ListDecisionsResponse
-	(*ExplainDecisionResponse)(nil),  // 13: venuemesh.advisor.v1.ExplainDecisionResponse
-	(*RepeatDecisionResponse)(nil),   // 14: venuemesh.advisor.v1.RepeatDecisionResponse
-	(*ListCalibrationsResponse)(nil), // 15: venuemesh.advisor.v1.ListCalibrationsResponse
-	(*GetAttributionResponse)(nil),   // 16: venuemesh.advisor.v1.GetAttributionResponse
+	(*DecideRequest)(nil),             // 0: venuemesh.advisor.v1.DecideRequest
+	(*DecideResponse)(nil),            // 1: venuemesh.advisor.v1.DecideResponse
+	(*v1.SignalRaised)(nil),           // 2: venuemesh.events.v1.SignalRaised
+	(*v1.Fact)(nil),                   // 3: venuemesh.events.v1.Fact
+	(*v1.Synthesis)(nil),              // 4: venuemesh.events.v1.Synthesis
+	(*v1.CalibrationMap)(nil),         // 5: venuemesh.events.v1.CalibrationMap
+	(*v1.AssignedScoringModel)(nil),   // 6: venuemesh.events.v1.AssignedScoringModel
+	(*v1.DecisionMade)(nil),           // 7: venuemesh.events.v1.DecisionMade
+	(*ListDecisionsRequest)(nil),      // 8: venuemesh.advisor.v1.ListDecisionsRequest
+	(*ExplainDecisionRequest)(nil),    // 9: venuemesh.advisor.v1.ExplainDecisionRequest
+	(*RepeatDecisionRequest)(nil),     // 10: venuemesh.advisor.v1.RepeatDecisionRequest
+	(*ListCalibrationsRequest)(nil),   // 11: venuemesh.advisor.v1.ListCalibrationsRequest
+	(*GetAttributionRequest)(nil),     // 12: venuemesh.advisor.v1.GetAttributionRequest
+	(*SetScoringModelRequest)(nil),    // 13: venuemesh.advisor.v1.SetScoringModelRequest
+	(*ListScoringModelsRequest)(nil),  // 14: venuemesh.advisor.v1.ListScoringModelsRequest
+	(*ListDecisionsResponse)(nil),     // 15: venuemesh.advisor.v1.ListDecisionsResponse
+	(*ExplainDecisionResponse)(nil),   // 16: venuemesh.advisor.v1.ExplainDecisionResponse
+	(*RepeatDecisionResponse)(nil),    // 17: venuemesh.advisor.v1.RepeatDecisionResponse
+	(*ListCalibrationsResponse)(nil),  // 18: venuemesh.advisor.v1.ListCalibrationsResponse
+	(*GetAttributionResponse)(nil),    // 19: venuemesh.advisor.v1.GetAttributionResponse
+	(*SetScoringModelResponse)(nil),   // 20: venuemesh.advisor.v1.SetScoringModelResponse
+	(*ListScoringModelsResponse)(nil), // 21: venuemesh.advisor.v1.ListScoringModelsResponse
 }
 var file_venuemesh_advisor_v1_advisor_proto_depIdxs = []int32{
 	2,  // 0: venuemesh.advisor.v1.DecideRequest.signal:type_name -> venuemesh.events.v1.SignalRaised
 	3,  // 1: venuemesh.advisor.v1.DecideRequest.facts:type_name -> venuemesh.events.v1.Fact
 	4,  // 2: venuemesh.advisor.v1.DecideRequest.synthesis:type_name -> venuemesh.events.v1.Synthesis
 	5,  // 3: venuemesh.advisor.v1.DecideRequest.calibration_map:type_name -> venuemesh.events.v1.CalibrationMap
-	6,  // 4: venuemesh.advisor.v1.DecideResponse.decision:type_name -> venuemesh.events.v1.DecisionMade
-	0,  // 5: venuemesh.advisor.v1.Advisor.Decide:input_type -> venuemesh.advisor.v1.DecideRequest
-	7,  // 6: venuemesh.advisor.v1.Advisor.ListDecisions:input_type -> venuemesh.advisor.v1.ListDecisionsRequest
-	8,  // 7: venuemesh.advisor.v1.Advisor.ExplainDecision:input_type -> venuemesh.advisor.v1.ExplainDecisionRequest
-	9,  // 8: venuemesh.advisor.v1.Advisor.RepeatDecision:input_type -> venuemesh.advisor.v1.RepeatDecisionRequest
-	10, // 9: venuemesh.advisor.v1.Advisor.ListCalibrations:input_type -> venuemesh.advisor.v1.ListCalibrationsRequest
-	11, // 10: venuemesh.advisor.v1.Advisor.GetAttribution:input_type -> venuemesh.advisor.v1.GetAttributionRequest
-	1,  // 11: venuemesh.advisor.v1.Advisor.Decide:output_type -> venuemesh.advisor.v1.DecideResponse
-	12, // 12: venuemesh.advisor.v1.Advisor.ListDecisions:output_type -> venuemesh.advisor.v1.ListDecisionsResponse
-	13, // 13: venuemesh.advisor.v1.Advisor.ExplainDecision:output_type -> venuemesh.advisor.v1.ExplainDecisionResponse
-	14, // 14: venuemesh.advisor.v1.Advisor.RepeatDecision:output_type -> venuemesh.advisor.v1.RepeatDecisionResponse
-	15, // 15: venuemesh.advisor.v1.Advisor.ListCalibrations:output_type -> venuemesh.advisor.v1.ListCalibrationsResponse
-	16, // 16: venuemesh.advisor.v1.Advisor.GetAttribution:output_type -> venuemesh.advisor.v1.GetAttributionResponse
-	11, // [11:17] is the sub-list for method output_type
-	5,  // [5:11] is the sub-list for method input_type
-	5,  // [5:5] is the sub-list for extension type_name
-	5,  // [5:5] is the sub-list for extension extendee
-	0,  // [0:5] is the sub-list for field type_name
+	6,  // 4: venuemesh.advisor.v1.DecideRequest.models:type_name -> venuemesh.events.v1.AssignedScoringModel
+	7,  // 5: venuemesh.advisor.v1.DecideResponse.decision:type_name -> venuemesh.events.v1.DecisionMade
+	0,  // 6: venuemesh.advisor.v1.Advisor.Decide:input_type -> venuemesh.advisor.v1.DecideRequest
+	8,  // 7: venuemesh.advisor.v1.Advisor.ListDecisions:input_type -> venuemesh.advisor.v1.ListDecisionsRequest
+	9,  // 8: venuemesh.advisor.v1.Advisor.ExplainDecision:input_type -> venuemesh.advisor.v1.ExplainDecisionRequest
+	10, // 9: venuemesh.advisor.v1.Advisor.RepeatDecision:input_type -> venuemesh.advisor.v1.RepeatDecisionRequest
+	11, // 10: venuemesh.advisor.v1.Advisor.ListCalibrations:input_type -> venuemesh.advisor.v1.ListCalibrationsRequest
+	12, // 11: venuemesh.advisor.v1.Advisor.GetAttribution:input_type -> venuemesh.advisor.v1.GetAttributionRequest
+	13, // 12: venuemesh.advisor.v1.Advisor.SetScoringModel:input_type -> venuemesh.advisor.v1.SetScoringModelRequest
+	14, // 13: venuemesh.advisor.v1.Advisor.ListScoringModels:input_type -> venuemesh.advisor.v1.ListScoringModelsRequest
+	1,  // 14: venuemesh.advisor.v1.Advisor.Decide:output_type -> venuemesh.advisor.v1.DecideResponse
+	15, // 15: venuemesh.advisor.v1.Advisor.ListDecisions:output_type -> venuemesh.advisor.v1.ListDecisionsResponse
+	16, // 16: venuemesh.advisor.v1.Advisor.ExplainDecision:output_type -> venuemesh.advisor.v1.ExplainDecisionResponse
+	17, // 17: venuemesh.advisor.v1.Advisor.RepeatDecision:output_type -> venuemesh.advisor.v1.RepeatDecisionResponse
+	18, // 18: venuemesh.advisor.v1.Advisor.ListCalibrations:output_type -> venuemesh.advisor.v1.ListCalibrationsResponse
+	19, // 19: venuemesh.advisor.v1.Advisor.GetAttribution:output_type -> venuemesh.advisor.v1.GetAttributionResponse
+	20, // 20: venuemesh.advisor.v1.Advisor.SetScoringModel:output_type -> venuemesh.advisor.v1.SetScoringModelResponse
+	21, // 21: venuemesh.advisor.v1.Advisor.ListScoringModels:output_type -> venuemesh.advisor.v1.ListScoringModelsResponse
+	14, // [14:22] is the sub-list for method output_type
+	6,  // [6:14] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_advisor_v1_advisor_proto_init() }
@@ -241,6 +265,7 @@ func file_venuemesh_advisor_v1_advisor_proto_init() {
 		return
 	}
 	file_venuemesh_advisor_v1_decision_reports_proto_init()
+	file_venuemesh_advisor_v1_scoring_models_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -19,12 +19,14 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Advisor_Decide_FullMethodName           = "/venuemesh.advisor.v1.Advisor/Decide"
-	Advisor_ListDecisions_FullMethodName    = "/venuemesh.advisor.v1.Advisor/ListDecisions"
-	Advisor_ExplainDecision_FullMethodName  = "/venuemesh.advisor.v1.Advisor/ExplainDecision"
-	Advisor_RepeatDecision_FullMethodName   = "/venuemesh.advisor.v1.Advisor/RepeatDecision"
-	Advisor_ListCalibrations_FullMethodName = "/venuemesh.advisor.v1.Advisor/ListCalibrations"
-	Advisor_GetAttribution_FullMethodName   = "/venuemesh.advisor.v1.Advisor/GetAttribution"
+	Advisor_Decide_FullMethodName            = "/venuemesh.advisor.v1.Advisor/Decide"
+	Advisor_ListDecisions_FullMethodName     = "/venuemesh.advisor.v1.Advisor/ListDecisions"
+	Advisor_ExplainDecision_FullMethodName   = "/venuemesh.advisor.v1.Advisor/ExplainDecision"
+	Advisor_RepeatDecision_FullMethodName    = "/venuemesh.advisor.v1.Advisor/RepeatDecision"
+	Advisor_ListCalibrations_FullMethodName  = "/venuemesh.advisor.v1.Advisor/ListCalibrations"
+	Advisor_GetAttribution_FullMethodName    = "/venuemesh.advisor.v1.Advisor/GetAttribution"
+	Advisor_SetScoringModel_FullMethodName   = "/venuemesh.advisor.v1.Advisor/SetScoringModel"
+	Advisor_ListScoringModels_FullMethodName = "/venuemesh.advisor.v1.Advisor/ListScoringModels"
 )
 
 // AdvisorClient is the client API for Advisor service.
@@ -52,6 +54,12 @@ type AdvisorClient interface {
 	// Attributes the observed outcomes of decisions to strategies, regimes, rules, calibration maps
 	// and language models.
 	GetAttribution(ctx context.Context, in *GetAttributionRequest, opts ...grpc.CallOption) (*GetAttributionResponse, error)
+	// Puts a scoring model into force for its strategy, makes it a shadow, or retires it. A model in
+	// force replaces the one before, which is retired. BAD_REQUEST: this version cannot use the
+	// model, its Brier skill is not above 0, which one in force needs, or there is no reason.
+	SetScoringModel(ctx context.Context, in *SetScoringModelRequest, opts ...grpc.CallOption) (*SetScoringModelResponse, error)
+	// Lists the scoring models that were put to use.
+	ListScoringModels(ctx context.Context, in *ListScoringModelsRequest, opts ...grpc.CallOption) (*ListScoringModelsResponse, error)
 }
 
 type advisorClient struct {
@@ -122,6 +130,26 @@ func (c *advisorClient) GetAttribution(ctx context.Context, in *GetAttributionRe
 	return out, nil
 }
 
+func (c *advisorClient) SetScoringModel(ctx context.Context, in *SetScoringModelRequest, opts ...grpc.CallOption) (*SetScoringModelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetScoringModelResponse)
+	err := c.cc.Invoke(ctx, Advisor_SetScoringModel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *advisorClient) ListScoringModels(ctx context.Context, in *ListScoringModelsRequest, opts ...grpc.CallOption) (*ListScoringModelsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListScoringModelsResponse)
+	err := c.cc.Invoke(ctx, Advisor_ListScoringModels_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdvisorServer is the server API for Advisor service.
 // All implementations must embed UnimplementedAdvisorServer
 // for forward compatibility.
@@ -147,6 +175,12 @@ type AdvisorServer interface {
 	// Attributes the observed outcomes of decisions to strategies, regimes, rules, calibration maps
 	// and language models.
 	GetAttribution(context.Context, *GetAttributionRequest) (*GetAttributionResponse, error)
+	// Puts a scoring model into force for its strategy, makes it a shadow, or retires it. A model in
+	// force replaces the one before, which is retired. BAD_REQUEST: this version cannot use the
+	// model, its Brier skill is not above 0, which one in force needs, or there is no reason.
+	SetScoringModel(context.Context, *SetScoringModelRequest) (*SetScoringModelResponse, error)
+	// Lists the scoring models that were put to use.
+	ListScoringModels(context.Context, *ListScoringModelsRequest) (*ListScoringModelsResponse, error)
 	mustEmbedUnimplementedAdvisorServer()
 }
 
@@ -174,6 +208,12 @@ func (UnimplementedAdvisorServer) ListCalibrations(context.Context, *ListCalibra
 }
 func (UnimplementedAdvisorServer) GetAttribution(context.Context, *GetAttributionRequest) (*GetAttributionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetAttribution not implemented")
+}
+func (UnimplementedAdvisorServer) SetScoringModel(context.Context, *SetScoringModelRequest) (*SetScoringModelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetScoringModel not implemented")
+}
+func (UnimplementedAdvisorServer) ListScoringModels(context.Context, *ListScoringModelsRequest) (*ListScoringModelsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListScoringModels not implemented")
 }
 func (UnimplementedAdvisorServer) mustEmbedUnimplementedAdvisorServer() {}
 func (UnimplementedAdvisorServer) testEmbeddedByValue()                 {}
@@ -304,6 +344,42 @@ func _Advisor_GetAttribution_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Advisor_SetScoringModel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetScoringModelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdvisorServer).SetScoringModel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Advisor_SetScoringModel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdvisorServer).SetScoringModel(ctx, req.(*SetScoringModelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Advisor_ListScoringModels_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListScoringModelsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdvisorServer).ListScoringModels(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Advisor_ListScoringModels_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdvisorServer).ListScoringModels(ctx, req.(*ListScoringModelsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Advisor_ServiceDesc is the grpc.ServiceDesc for Advisor service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -334,6 +410,14 @@ var Advisor_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetAttribution",
 			Handler:    _Advisor_GetAttribution_Handler,
+		},
+		{
+			MethodName: "SetScoringModel",
+			Handler:    _Advisor_SetScoringModel_Handler,
+		},
+		{
+			MethodName: "ListScoringModels",
+			Handler:    _Advisor_ListScoringModels_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -277,6 +277,7 @@ type Event struct {
 	//
 	//	*Event_SignalRaised
 	//	*Event_StrategyStateChanged
+	//	*Event_ScoringModelChanged
 	//	*Event_DecisionMade
 	//	*Event_OutcomeObserved
 	//	*Event_SynthesisStep
@@ -414,6 +415,15 @@ func (x *Event) GetStrategyStateChanged() *StrategyStateChanged {
 	if x != nil {
 		if x, ok := x.Payload.(*Event_StrategyStateChanged); ok {
 			return x.StrategyStateChanged
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetScoringModelChanged() *ScoringModelChanged {
+	if x != nil {
+		if x, ok := x.Payload.(*Event_ScoringModelChanged); ok {
+			return x.ScoringModelChanged
 		}
 	}
 	return nil
@@ -667,6 +677,11 @@ type Event_StrategyStateChanged struct {
 	StrategyStateChanged *StrategyStateChanged `protobuf:"bytes,21,opt,name=strategy_state_changed,json=strategyStateChanged,proto3,oneof"`
 }
 
+type Event_ScoringModelChanged struct {
+	// A scoring model is used in another way.
+	ScoringModelChanged *ScoringModelChanged `protobuf:"bytes,24,opt,name=scoring_model_changed,json=scoringModelChanged,proto3,oneof"`
+}
+
 type Event_DecisionMade struct {
 	// A signal was decided on.
 	DecisionMade *DecisionMade `protobuf:"bytes,25,opt,name=decision_made,json=decisionMade,proto3,oneof"`
@@ -801,6 +816,8 @@ func (*Event_SignalRaised) isEvent_Payload() {}
 
 func (*Event_StrategyStateChanged) isEvent_Payload() {}
 
+func (*Event_ScoringModelChanged) isEvent_Payload() {}
+
 func (*Event_DecisionMade) isEvent_Payload() {}
 
 func (*Event_OutcomeObserved) isEvent_Payload() {}
@@ -921,7 +938,7 @@ var File_venuemesh_events_v1_event_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1fvenuemesh/events/v1/event.proto\x12\x13venuemesh.events.v1\x1a\x1fvenuemesh/common/v1/types.proto\x1a&venuemesh/events/v1/calibrations.proto\x1a#venuemesh/events/v1/decisions.proto\x1a$venuemesh/events/v1/executions.proto\x1a\"venuemesh/events/v1/postings.proto\x1a)venuemesh/events/v1/reconciliations.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a!venuemesh/events/v1/signals.proto\x1a venuemesh/events/v1/system.proto\"e\n" +
+	"\x1fvenuemesh/events/v1/event.proto\x12\x13venuemesh.events.v1\x1a\x1fvenuemesh/common/v1/types.proto\x1a&venuemesh/events/v1/calibrations.proto\x1a#venuemesh/events/v1/decisions.proto\x1a$venuemesh/events/v1/executions.proto\x1a\"venuemesh/events/v1/postings.proto\x1a)venuemesh/events/v1/reconciliations.proto\x1a\x1evenuemesh/events/v1/risk.proto\x1a(venuemesh/events/v1/scoring_models.proto\x1a!venuemesh/events/v1/signals.proto\x1a venuemesh/events/v1/system.proto\"e\n" +
 	"\rEventPosition\x128\n" +
 	"\x06stream\x18\x01 \x01(\x0e2 .venuemesh.events.v1.EventStreamR\x06stream\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\"\x82\x02\n" +
@@ -933,7 +950,7 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"\binterval\x18\x05 \x01(\tR\binterval\x12 \n" +
 	"\fopen_time_ns\x18\x06 \x01(\x10R\n" +
 	"openTimeNs\x12\x1a\n" +
-	"\brevision\x18\a \x01(\rR\brevision\"\xec\x13\n" +
+	"\brevision\x18\a \x01(\rR\brevision\"\xcc\x14\n" +
 	"\x05Event\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\fR\aeventId\x12\x16\n" +
 	"\x06source\x18\x02 \x01(\tR\x06source\x12\x1a\n" +
@@ -945,7 +962,8 @@ const file_venuemesh_events_v1_event_proto_rawDesc = "" +
 	"configHash\x128\n" +
 	"\x06inputs\x18\b \x03(\v2 .venuemesh.events.v1.InputCursorR\x06inputs\x12H\n" +
 	"\rsignal_raised\x18\x14 \x01(\v2!.venuemesh.events.v1.SignalRaisedH\x00R\fsignalRaised\x12a\n" +
-	"\x16strategy_state_changed\x18\x15 \x01(\v2).venuemesh.events.v1.StrategyStateChangedH\x00R\x14strategyStateChanged\x12H\n" +
+	"\x16strategy_state_changed\x18\x15 \x01(\v2).venuemesh.events.v1.StrategyStateChangedH\x00R\x14strategyStateChanged\x12^\n" +
+	"\x15scoring_model_changed\x18\x18 \x01(\v2(.venuemesh.events.v1.ScoringModelChangedH\x00R\x13scoringModelChanged\x12H\n" +
 	"\rdecision_made\x18\x19 \x01(\v2!.venuemesh.events.v1.DecisionMadeH\x00R\fdecisionMade\x12Q\n" +
 	"\x10outcome_observed\x18\x1a \x01(\v2$.venuemesh.events.v1.OutcomeObservedH\x00R\x0foutcomeObserved\x12K\n" +
 	"\x0esynthesis_step\x18\x1b \x01(\v2\".venuemesh.events.v1.SynthesisStepH\x00R\rsynthesisStep\x12Z\n" +
@@ -1011,32 +1029,33 @@ var file_venuemesh_events_v1_event_proto_goTypes = []any{
 	(*v1.Cursor)(nil),             // 6: venuemesh.common.v1.Cursor
 	(*SignalRaised)(nil),          // 7: venuemesh.events.v1.SignalRaised
 	(*StrategyStateChanged)(nil),  // 8: venuemesh.events.v1.StrategyStateChanged
-	(*DecisionMade)(nil),          // 9: venuemesh.events.v1.DecisionMade
-	(*OutcomeObserved)(nil),       // 10: venuemesh.events.v1.OutcomeObserved
-	(*SynthesisStep)(nil),         // 11: venuemesh.events.v1.SynthesisStep
-	(*CalibrationUpdated)(nil),    // 12: venuemesh.events.v1.CalibrationUpdated
-	(*CalibrationDrift)(nil),      // 13: venuemesh.events.v1.CalibrationDrift
-	(*OrderRequested)(nil),        // 14: venuemesh.events.v1.OrderRequested
-	(*VerdictGiven)(nil),          // 15: venuemesh.events.v1.VerdictGiven
-	(*OrdersSubmitted)(nil),       // 16: venuemesh.events.v1.OrdersSubmitted
-	(*ModeChanged)(nil),           // 17: venuemesh.events.v1.ModeChanged
-	(*PositionChanged)(nil),       // 18: venuemesh.events.v1.PositionChanged
-	(*PolicyChanged)(nil),         // 19: venuemesh.events.v1.PolicyChanged
-	(*ReconciliationChanged)(nil), // 20: venuemesh.events.v1.ReconciliationChanged
-	(*ProtectionChanged)(nil),     // 21: venuemesh.events.v1.ProtectionChanged
-	(*ProposalChanged)(nil),       // 22: venuemesh.events.v1.ProposalChanged
-	(*LegacyPositionChanged)(nil), // 23: venuemesh.events.v1.LegacyPositionChanged
-	(*PositionAdopted)(nil),       // 24: venuemesh.events.v1.PositionAdopted
-	(*StopTrailed)(nil),           // 25: venuemesh.events.v1.StopTrailed
-	(*OrderChanged)(nil),          // 26: venuemesh.events.v1.OrderChanged
-	(*OrderFilled)(nil),           // 27: venuemesh.events.v1.OrderFilled
-	(*CashMoved)(nil),             // 28: venuemesh.events.v1.CashMoved
-	(*BalancesOpened)(nil),        // 29: venuemesh.events.v1.BalancesOpened
-	(*PositionOpened)(nil),        // 30: venuemesh.events.v1.PositionOpened
-	(*PostingsBooked)(nil),        // 31: venuemesh.events.v1.PostingsBooked
-	(*PostingsRefused)(nil),       // 32: venuemesh.events.v1.PostingsRefused
-	(*CheckpointSigned)(nil),      // 33: venuemesh.events.v1.CheckpointSigned
-	(*CallMade)(nil),              // 34: venuemesh.events.v1.CallMade
+	(*ScoringModelChanged)(nil),   // 9: venuemesh.events.v1.ScoringModelChanged
+	(*DecisionMade)(nil),          // 10: venuemesh.events.v1.DecisionMade
+	(*OutcomeObserved)(nil),       // 11: venuemesh.events.v1.OutcomeObserved
+	(*SynthesisStep)(nil),         // 12: venuemesh.events.v1.SynthesisStep
+	(*CalibrationUpdated)(nil),    // 13: venuemesh.events.v1.CalibrationUpdated
+	(*CalibrationDrift)(nil),      // 14: venuemesh.events.v1.CalibrationDrift
+	(*OrderRequested)(nil),        // 15: venuemesh.events.v1.OrderRequested
+	(*VerdictGiven)(nil),          // 16: venuemesh.events.v1.VerdictGiven
+	(*OrdersSubmitted)(nil),       // 17: venuemesh.events.v1.OrdersSubmitted
+	(*ModeChanged)(nil),           // 18: venuemesh.events.v1.ModeChanged
+	(*PositionChanged)(nil),       // 19: venuemesh.events.v1.PositionChanged
+	(*PolicyChanged)(nil),         // 20: venuemesh.events.v1.PolicyChanged
+	(*ReconciliationChanged)(nil), // 21: venuemesh.events.v1.ReconciliationChanged
+	(*ProtectionChanged)(nil),     // 22: venuemesh.events.v1.ProtectionChanged
+	(*ProposalChanged)(nil),       // 23: venuemesh.events.v1.ProposalChanged
+	(*LegacyPositionChanged)(nil), // 24: venuemesh.events.v1.LegacyPositionChanged
+	(*PositionAdopted)(nil),       // 25: venuemesh.events.v1.PositionAdopted
+	(*StopTrailed)(nil),           // 26: venuemesh.events.v1.StopTrailed
+	(*OrderChanged)(nil),          // 27: venuemesh.events.v1.OrderChanged
+	(*OrderFilled)(nil),           // 28: venuemesh.events.v1.OrderFilled
+	(*CashMoved)(nil),             // 29: venuemesh.events.v1.CashMoved
+	(*BalancesOpened)(nil),        // 30: venuemesh.events.v1.BalancesOpened
+	(*PositionOpened)(nil),        // 31: venuemesh.events.v1.PositionOpened
+	(*PostingsBooked)(nil),        // 32: venuemesh.events.v1.PostingsBooked
+	(*PostingsRefused)(nil),       // 33: venuemesh.events.v1.PostingsRefused
+	(*CheckpointSigned)(nil),      // 34: venuemesh.events.v1.CheckpointSigned
+	(*CallMade)(nil),              // 35: venuemesh.events.v1.CallMade
 }
 var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	0,  // 0: venuemesh.events.v1.EventPosition.stream:type_name -> venuemesh.events.v1.EventStream
@@ -1045,39 +1064,40 @@ var file_venuemesh_events_v1_event_proto_depIdxs = []int32{
 	2,  // 3: venuemesh.events.v1.Event.inputs:type_name -> venuemesh.events.v1.InputCursor
 	7,  // 4: venuemesh.events.v1.Event.signal_raised:type_name -> venuemesh.events.v1.SignalRaised
 	8,  // 5: venuemesh.events.v1.Event.strategy_state_changed:type_name -> venuemesh.events.v1.StrategyStateChanged
-	9,  // 6: venuemesh.events.v1.Event.decision_made:type_name -> venuemesh.events.v1.DecisionMade
-	10, // 7: venuemesh.events.v1.Event.outcome_observed:type_name -> venuemesh.events.v1.OutcomeObserved
-	11, // 8: venuemesh.events.v1.Event.synthesis_step:type_name -> venuemesh.events.v1.SynthesisStep
-	12, // 9: venuemesh.events.v1.Event.calibration_updated:type_name -> venuemesh.events.v1.CalibrationUpdated
-	13, // 10: venuemesh.events.v1.Event.calibration_drift:type_name -> venuemesh.events.v1.CalibrationDrift
-	14, // 11: venuemesh.events.v1.Event.order_requested:type_name -> venuemesh.events.v1.OrderRequested
-	15, // 12: venuemesh.events.v1.Event.verdict_given:type_name -> venuemesh.events.v1.VerdictGiven
-	16, // 13: venuemesh.events.v1.Event.orders_submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
-	17, // 14: venuemesh.events.v1.Event.mode_changed:type_name -> venuemesh.events.v1.ModeChanged
-	18, // 15: venuemesh.events.v1.Event.position_changed:type_name -> venuemesh.events.v1.PositionChanged
-	19, // 16: venuemesh.events.v1.Event.policy_changed:type_name -> venuemesh.events.v1.PolicyChanged
-	20, // 17: venuemesh.events.v1.Event.reconciliation_changed:type_name -> venuemesh.events.v1.ReconciliationChanged
-	21, // 18: venuemesh.events.v1.Event.protection_changed:type_name -> venuemesh.events.v1.ProtectionChanged
-	22, // 19: venuemesh.events.v1.Event.proposal_changed:type_name -> venuemesh.events.v1.ProposalChanged
-	23, // 20: venuemesh.events.v1.Event.legacy_position_changed:type_name -> venuemesh.events.v1.LegacyPositionChanged
-	24, // 21: venuemesh.events.v1.Event.position_adopted:type_name -> venuemesh.events.v1.PositionAdopted
-	25, // 22: venuemesh.events.v1.Event.stop_trailed:type_name -> venuemesh.events.v1.StopTrailed
-	26, // 23: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
-	27, // 24: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
-	28, // 25: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
-	29, // 26: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
-	30, // 27: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
-	31, // 28: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
-	32, // 29: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
-	33, // 30: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
-	34, // 31: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
-	1,  // 32: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
-	3,  // 33: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	9,  // 6: venuemesh.events.v1.Event.scoring_model_changed:type_name -> venuemesh.events.v1.ScoringModelChanged
+	10, // 7: venuemesh.events.v1.Event.decision_made:type_name -> venuemesh.events.v1.DecisionMade
+	11, // 8: venuemesh.events.v1.Event.outcome_observed:type_name -> venuemesh.events.v1.OutcomeObserved
+	12, // 9: venuemesh.events.v1.Event.synthesis_step:type_name -> venuemesh.events.v1.SynthesisStep
+	13, // 10: venuemesh.events.v1.Event.calibration_updated:type_name -> venuemesh.events.v1.CalibrationUpdated
+	14, // 11: venuemesh.events.v1.Event.calibration_drift:type_name -> venuemesh.events.v1.CalibrationDrift
+	15, // 12: venuemesh.events.v1.Event.order_requested:type_name -> venuemesh.events.v1.OrderRequested
+	16, // 13: venuemesh.events.v1.Event.verdict_given:type_name -> venuemesh.events.v1.VerdictGiven
+	17, // 14: venuemesh.events.v1.Event.orders_submitted:type_name -> venuemesh.events.v1.OrdersSubmitted
+	18, // 15: venuemesh.events.v1.Event.mode_changed:type_name -> venuemesh.events.v1.ModeChanged
+	19, // 16: venuemesh.events.v1.Event.position_changed:type_name -> venuemesh.events.v1.PositionChanged
+	20, // 17: venuemesh.events.v1.Event.policy_changed:type_name -> venuemesh.events.v1.PolicyChanged
+	21, // 18: venuemesh.events.v1.Event.reconciliation_changed:type_name -> venuemesh.events.v1.ReconciliationChanged
+	22, // 19: venuemesh.events.v1.Event.protection_changed:type_name -> venuemesh.events.v1.ProtectionChanged
+	23, // 20: venuemesh.events.v1.Event.proposal_changed:type_name -> venuemesh.events.v1.ProposalChanged
+	24, // 21: venuemesh.events.v1.Event.legacy_position_changed:type_name -> venuemesh.events.v1.LegacyPositionChanged
+	25, // 22: venuemesh.events.v1.Event.position_adopted:type_name -> venuemesh.events.v1.PositionAdopted
+	26, // 23: venuemesh.events.v1.Event.stop_trailed:type_name -> venuemesh.events.v1.StopTrailed
+	27, // 24: venuemesh.events.v1.Event.order_changed:type_name -> venuemesh.events.v1.OrderChanged
+	28, // 25: venuemesh.events.v1.Event.order_filled:type_name -> venuemesh.events.v1.OrderFilled
+	29, // 26: venuemesh.events.v1.Event.cash_moved:type_name -> venuemesh.events.v1.CashMoved
+	30, // 27: venuemesh.events.v1.Event.balances_opened:type_name -> venuemesh.events.v1.BalancesOpened
+	31, // 28: venuemesh.events.v1.Event.position_opened:type_name -> venuemesh.events.v1.PositionOpened
+	32, // 29: venuemesh.events.v1.Event.postings_booked:type_name -> venuemesh.events.v1.PostingsBooked
+	33, // 30: venuemesh.events.v1.Event.postings_refused:type_name -> venuemesh.events.v1.PostingsRefused
+	34, // 31: venuemesh.events.v1.Event.checkpoint_signed:type_name -> venuemesh.events.v1.CheckpointSigned
+	35, // 32: venuemesh.events.v1.Event.call_made:type_name -> venuemesh.events.v1.CallMade
+	1,  // 33: venuemesh.events.v1.StoredEvent.position:type_name -> venuemesh.events.v1.EventPosition
+	3,  // 34: venuemesh.events.v1.StoredEvent.event:type_name -> venuemesh.events.v1.Event
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_event_proto_init() }
@@ -1091,11 +1111,13 @@ func file_venuemesh_events_v1_event_proto_init() {
 	file_venuemesh_events_v1_postings_proto_init()
 	file_venuemesh_events_v1_reconciliations_proto_init()
 	file_venuemesh_events_v1_risk_proto_init()
+	file_venuemesh_events_v1_scoring_models_proto_init()
 	file_venuemesh_events_v1_signals_proto_init()
 	file_venuemesh_events_v1_system_proto_init()
 	file_venuemesh_events_v1_event_proto_msgTypes[2].OneofWrappers = []any{
 		(*Event_SignalRaised)(nil),
 		(*Event_StrategyStateChanged)(nil),
+		(*Event_ScoringModelChanged)(nil),
 		(*Event_DecisionMade)(nil),
 		(*Event_OutcomeObserved)(nil),
 		(*Event_SynthesisStep)(nil),

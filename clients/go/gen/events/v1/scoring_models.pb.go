@@ -509,6 +509,79 @@ func (x *ScoringModelScore) GetUnusableReason() string {
 	return ""
 }
 
+// A caller has put a scoring model to another use.
+type ScoringModelChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The model and its use from now on.
+	Assigned *AssignedScoringModel `protobuf:"bytes,1,opt,name=assigned,proto3" json:"assigned,omitempty"`
+	// The caller: name of its token.
+	Caller string `protobuf:"bytes,2,opt,name=caller,proto3" json:"caller,omitempty"`
+	// Why.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The id of the model that was in force before, and is retired by this change. Empty: none is.
+	ReplacedModelId []byte `protobuf:"bytes,4,opt,name=replaced_model_id,json=replacedModelId,proto3" json:"replaced_model_id,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *ScoringModelChanged) Reset() {
+	*x = ScoringModelChanged{}
+	mi := &file_venuemesh_events_v1_scoring_models_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScoringModelChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScoringModelChanged) ProtoMessage() {}
+
+func (x *ScoringModelChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_venuemesh_events_v1_scoring_models_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScoringModelChanged.ProtoReflect.Descriptor instead.
+func (*ScoringModelChanged) Descriptor() ([]byte, []int) {
+	return file_venuemesh_events_v1_scoring_models_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ScoringModelChanged) GetAssigned() *AssignedScoringModel {
+	if x != nil {
+		return x.Assigned
+	}
+	return nil
+}
+
+func (x *ScoringModelChanged) GetCaller() string {
+	if x != nil {
+		return x.Caller
+	}
+	return ""
+}
+
+func (x *ScoringModelChanged) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *ScoringModelChanged) GetReplacedModelId() []byte {
+	if x != nil {
+		return x.ReplacedModelId
+	}
+	return nil
+}
+
 var File_venuemesh_events_v1_scoring_models_proto protoreflect.FileDescriptor
 
 const file_venuemesh_events_v1_scoring_models_proto_rawDesc = "" +
@@ -551,7 +624,12 @@ const file_venuemesh_events_v1_scoring_models_proto_rawDesc = "" +
 	"\x05score\x18\x02 \x01(\x01H\x00R\x05score\x88\x01\x01\x12 \n" +
 	"\vprobability\x18\x03 \x01(\x01R\vprobability\x12'\n" +
 	"\x0funusable_reason\x18\x04 \x01(\tR\x0eunusableReasonB\b\n" +
-	"\x06_score*\x91\x01\n" +
+	"\x06_score\"\xb8\x01\n" +
+	"\x13ScoringModelChanged\x12E\n" +
+	"\bassigned\x18\x01 \x01(\v2).venuemesh.events.v1.AssignedScoringModelR\bassigned\x12\x16\n" +
+	"\x06caller\x18\x02 \x01(\tR\x06caller\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x12*\n" +
+	"\x11replaced_model_id\x18\x04 \x01(\fR\x0freplacedModelId*\x91\x01\n" +
 	"\x0fScoringModelUse\x12!\n" +
 	"\x1dSCORING_MODEL_USE_UNSPECIFIED\x10\x00\x12\x1e\n" +
 	"\x1aSCORING_MODEL_USE_IN_FORCE\x10\x01\x12\x1c\n" +
@@ -571,7 +649,7 @@ func file_venuemesh_events_v1_scoring_models_proto_rawDescGZIP() []byte {
 }
 
 var file_venuemesh_events_v1_scoring_models_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_venuemesh_events_v1_scoring_models_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_venuemesh_events_v1_scoring_models_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_venuemesh_events_v1_scoring_models_proto_goTypes = []any{
 	(ScoringModelUse)(0),         // 0: venuemesh.events.v1.ScoringModelUse
 	(*FeatureWeight)(nil),        // 1: venuemesh.events.v1.FeatureWeight
@@ -579,6 +657,7 @@ var file_venuemesh_events_v1_scoring_models_proto_goTypes = []any{
 	(*ScoringModel)(nil),         // 3: venuemesh.events.v1.ScoringModel
 	(*AssignedScoringModel)(nil), // 4: venuemesh.events.v1.AssignedScoringModel
 	(*ScoringModelScore)(nil),    // 5: venuemesh.events.v1.ScoringModelScore
+	(*ScoringModelChanged)(nil),  // 6: venuemesh.events.v1.ScoringModelChanged
 }
 var file_venuemesh_events_v1_scoring_models_proto_depIdxs = []int32{
 	1, // 0: venuemesh.events.v1.ScoringModel.features:type_name -> venuemesh.events.v1.FeatureWeight
@@ -586,11 +665,12 @@ var file_venuemesh_events_v1_scoring_models_proto_depIdxs = []int32{
 	3, // 2: venuemesh.events.v1.AssignedScoringModel.model:type_name -> venuemesh.events.v1.ScoringModel
 	0, // 3: venuemesh.events.v1.AssignedScoringModel.use:type_name -> venuemesh.events.v1.ScoringModelUse
 	4, // 4: venuemesh.events.v1.ScoringModelScore.assigned:type_name -> venuemesh.events.v1.AssignedScoringModel
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	4, // 5: venuemesh.events.v1.ScoringModelChanged.assigned:type_name -> venuemesh.events.v1.AssignedScoringModel
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_venuemesh_events_v1_scoring_models_proto_init() }
@@ -605,7 +685,7 @@ func file_venuemesh_events_v1_scoring_models_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_venuemesh_events_v1_scoring_models_proto_rawDesc), len(file_venuemesh_events_v1_scoring_models_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
