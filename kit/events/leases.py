@@ -5,10 +5,6 @@ its own, which a transaction of the holder checks (``Lease.hold``): a holder who
 has taken cannot commit any more, whatever it believes.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-
 from kit.base.clock import Clock
 from kit.base.database import Connection, Database, PendingRead, send
 from kit.base.errors import StoreUnavailable
@@ -16,20 +12,10 @@ from kit.events import event_log
 
 RENEWALS = 3
 """Times that a lease is renewed before it would end."""
-_WAITS_PER_LEASE = 3
-"""A transaction of a former holder has this part of a lease to end."""
 
 _MAKE = "INSERT INTO leases VALUES (%s, '', 0, '-infinity') ON CONFLICT DO NOTHING"
 # FOR UPDATE waits for the transactions that hold the lease, which a renewal does not.
 _LOCK = "SELECT FROM leases WHERE name = %s FOR UPDATE"
-# No timeout of PostgreSQL ends a process that is frozen in a COPY, a pipeline or a statement: only
-# the end of its session frees its locks. Sessions that wait for a lock are left alone.
-_END_WAITING_HOLDERS = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE pid = ANY(pg_blocking_pids(%s)) AND wait_event_type = 'Client'"
-    " AND EXISTS (SELECT FROM leases WHERE name = ANY(%s)"
-    " AND (holder = %s OR expires_time <= clock_timestamp()))"
-)
 _TAKE = (
     "UPDATE leases SET holder = %s, epoch = epoch + 1,"
     " expires_time = clock_timestamp() + make_interval(secs => %s)"
@@ -53,39 +39,6 @@ class LeaseLost(Exception):
     """Another process has taken the lease. Discard the state and acquire it again."""
 
 
-@asynccontextmanager
-async def former_holders_ended(
-    database: Database, waiting: Connection, names: Sequence[str], holder: str, seconds: float
-) -> AsyncIterator[None]:
-    """While a connection of the next holder waits for the transactions of former ones, end the
-    sessions of those that wait for their process. ``seconds``: of a lease."""
-    arguments = [waiting.info.backend_pid, list(names), holder]
-    ending: list[asyncio.Task[None]] = []
-
-    def begin() -> None:
-        ending.append(asyncio.create_task(_end_holders(database, arguments, seconds)))
-
-    timer = asyncio.get_running_loop().call_later(seconds / _WAITS_PER_LEASE, begin)
-    try:
-        yield
-    finally:
-        timer.cancel()
-        for task in ending:
-            task.cancel()
-            await asyncio.wait([task])
-
-
-async def _end_holders(database: Database, arguments: Sequence[object], seconds: float) -> None:
-    while True:
-        try:
-            async with database.reading() as connection:
-                await connection.execute(_END_WAITING_HOLDERS, arguments)
-        except StoreUnavailable:
-            # The connection that waits meets the same error, or waits on.
-            pass
-        await asyncio.sleep(seconds / _WAITS_PER_LEASE)
-
-
 class Lease:
     """One lease, seen by one process. Methods raise StoreUnavailable."""
 
@@ -102,17 +55,12 @@ class Lease:
     async def acquire(self) -> bool:
         """Take the lease if it is free, has ended, or is this holder's. Returns whether it did.
 
-        Waits for a transaction of the holder before that is about to commit, and ends one whose
-        process hangs.
+        Waits for a transaction of the holder before that is about to commit.
         """
         self.epoch = 0
         async with self._database.transaction() as connection:
             await connection.execute(_MAKE, [self.name])
-            ending = former_holders_ended(
-                self._database, connection, [self.name], self._holder, self._seconds
-            )
-            async with ending:
-                await connection.execute(_LOCK, [self.name])
+            await connection.execute(_LOCK, [self.name])
             arguments = [self._holder, self._seconds, self.name, self._holder]
             taken = await (await connection.execute(_TAKE, arguments)).fetchone()
         if taken is not None:

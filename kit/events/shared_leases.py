@@ -6,18 +6,23 @@ and free, and releases those that are due to another one after it has stopped th
 acquisition has an epoch of its own, which a transaction of the holder checks (``hold``).
 """
 
-from collections.abc import Collection, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from kit.base.database import Connection, Database
+from kit.base.errors import StoreUnavailable
 from kit.base.rendezvous import shares_for
 from kit.events import event_log
-from kit.events.leases import LeaseLost, former_holders_ended
+from kit.events.leases import LeaseLost
 
 LEASES = "leases"
 """In ``DegradedReasons``."""
 _CLAIMS_PER_LEASE = 12
 """With other members: so a share that one releases is taken at once."""
 _LONE_CLAIMS_PER_LEASE = 3
+_WAITS_PER_LEASE = 3
+"""A transaction of a former holder has this part of a lease to end."""
 
 # Only the clock of the database decides whether a lease has ended.
 _JOIN = (
@@ -47,6 +52,12 @@ _MAKE = (
 _FREE = "name = ANY(%s) AND (holder = %s OR expires_time <= clock_timestamp())"
 # FOR UPDATE waits for the transactions that hold a lease.
 _LOCK = f"SELECT name FROM leases WHERE {_FREE} ORDER BY name FOR UPDATE"
+# No timeout of PostgreSQL ends a process that is frozen in a COPY or in the middle of a statement:
+# only the end of its session frees its locks. Sessions that wait for a lock are left alone.
+_END_WAITING_HOLDERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE pid = ANY(pg_blocking_pids(%s)) AND wait_event_type = 'Client'"
+)
 _TAKE = (
     "UPDATE leases SET holder = %s, epoch = epoch + 1,"
     " expires_time = clock_timestamp() + make_interval(secs => %s)"
@@ -178,14 +189,33 @@ class SharedLeases:
             await connection.execute(_MAKE, [list(by_name)])
             # A process that has started with this name since may have its leases.
             former = "" if self._is_replaced else self.member
-            ending = former_holders_ended(
-                self._database, connection, list(by_name), former, self.seconds
-            )
-            async with ending:
+            async with self._ending_holders(connection):
                 rows = await connection.execute(_LOCK, [list(by_name), former])
             free = [name for (name,) in await rows.fetchall()]
             rows = await connection.execute(_TAKE, [self.member, self.seconds, free])
             return {by_name[name]: epoch for name, epoch in await rows.fetchall()}
+
+    @asynccontextmanager
+    async def _ending_holders(self, connection: Connection) -> AsyncIterator[None]:
+        """While this connection waits for transactions of former holders, end the sessions of those
+        that wait for their process."""
+        session = await (await connection.execute("SELECT pg_backend_pid()")).fetchall()
+        ending = asyncio.create_task(self._end_holders(*session))
+        try:
+            yield
+        finally:
+            ending.cancel()
+            await asyncio.wait([ending])
+
+    async def _end_holders(self, waiting: Sequence[int]) -> None:
+        while True:
+            await asyncio.sleep(self.seconds / _WAITS_PER_LEASE)
+            try:
+                async with self._database.reading() as connection:
+                    await connection.execute(_END_WAITING_HOLDERS, waiting)
+            except StoreUnavailable:
+                # The connection that waits meets the same error, or waits on.
+                continue
 
     def _columns(self, epochs: Mapping[int, int]) -> list[object]:
         return [[self._lease(share) for share in epochs], list(epochs.values())]

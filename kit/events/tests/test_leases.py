@@ -8,13 +8,12 @@ from contextlib import suppress
 import pytest
 
 from kit.base.database import Database
-from kit.base.errors import StoreUnavailable
 from kit.events.leases import Lease, LeaseLost
 from tests.support.manual_clock import ManualClock
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 NAME = "account binance/main"
-SECONDS, SHORT_SECONDS = 3600.0, 0.3
+SECONDS = 3600.0
 ACTIONS = ("kill", "time passes", "acquire", "release", "commit")
 COMMITS = 40
 
@@ -71,33 +70,6 @@ async def test_a_restarted_holder_gets_it_back_and_its_former_self_commits_no_mo
     assert await after.acquire()
     with pytest.raises(LeaseLost):
         await commit(rig, before)
-
-
-async def pipeline_without_end(database: Database, frozen: Lease, begun: asyncio.Event):
-    """As a process that is stopped between two statements: the server waits for the next one, and
-    does not count it as idle."""
-    async with database.transaction(pipelined=True) as connection:
-        await (await frozen.send_hold(connection))()
-        begun.set()
-        await asyncio.Event().wait()
-
-
-async def test_a_holder_that_is_frozen_in_a_pipeline_is_ended(rig, lease, postgres_url):
-    database, begun = Database(postgres_url), asyncio.Event()
-    frozen, second = (
-        Lease(database, NAME, "a", SECONDS),
-        Lease(rig.database, NAME, "b", SHORT_SECONDS),
-    )
-    await frozen.acquire()
-    working = asyncio.create_task(pipeline_without_end(database, frozen, begun))
-    await begun.wait()
-    await end(rig)
-    async with asyncio.timeout(WAIT_SECONDS_MAX):
-        assert await second.acquire()
-    working.cancel()
-    with suppress(StoreUnavailable, asyncio.CancelledError):
-        await working
-    await database.close()
 
 
 async def test_a_released_lease_is_free_and_no_longer_held(rig, lease):
