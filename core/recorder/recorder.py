@@ -88,12 +88,11 @@ class Recorder:
             async with self._store.ownership.run() as run:
                 try:
                     await self._run_once(run)
+                    self.progress.end()
                     continue
                 except* RUN_ENDS as group:
                     for error in group.exceptions:
                         self._run_ended(error)
-                finally:
-                    self.progress.end()
             await self._clock.sleep(next(self._waits))
 
     async def _run_once(self, run: WorkRun) -> None:
@@ -186,6 +185,8 @@ class Recorder:
 
     def _run_ended(self, error: Exception) -> None:
         if isinstance(error, StoreUnavailable):
+            self.progress.interrupt()
             self._degraded_reasons.report(error.metadata["store"], error.message)
         else:
+            self.progress.end()
             _log.warning("begin again", extra={"detail": str(error)})

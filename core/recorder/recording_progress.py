@@ -30,6 +30,7 @@ class RecordingProgress:
         self._recorded: dict[StreamKey, Cursor] = {}
         self._committed: dict[StreamKey, Cursor] = {}
         self._run = NO_STREAMS
+        self._is_interrupted = False
         self._looks = 0
         self._written_ns = clock.monotonic_ns()
 
@@ -41,8 +42,13 @@ class RecordingProgress:
         """Begin a run at these positions."""
         self._recorded = dict(recorded)
         self._committed = {}
-        self._run = run
+        self._run, self._is_interrupted = run, False
         await self._find()
+
+    def interrupt(self) -> None:
+        """A store is away. Until the next run the streams of this one are still measured, but
+        positions are not committed: another recorder may have taken the streams."""
+        self._is_interrupted = True
 
     def end(self) -> None:
         """End the run: its streams may be those of another recorder."""
@@ -86,7 +92,8 @@ class RecordingProgress:
         if self._looks % COMMIT_ALL_LOOKS == 0:
             # Redis may have lost a commit, or have an earlier one of a recorder that was frozen.
             self._committed = {}
-        await self.commit()
+        if not self._is_interrupted:
+            await self.commit()
 
     async def _find(self) -> None:
         found = await self._streams.keys()

@@ -15,7 +15,10 @@ TRADES = (
     "SELECT trade_id, price, size, side, venue_time_ns FROM trades"
     " WHERE venue = %s AND symbol = %s ORDER BY trade_id"
 )
-QUOTES = "SELECT sequence, bid_price, bid_size, ask_price, ask_size FROM quote_rows ORDER BY ctid"
+QUOTES = (
+    "SELECT sequence, bid_price, bid_size, ask_price, ask_size FROM quote_rows"
+    " ORDER BY received_time_ns, sequence"
+)
 NEWEST = " DESC LIMIT 1"
 """Suffix of the queries above: only the newest row, for repeated reads while waiting."""
 
@@ -72,7 +75,7 @@ def trade_count(mesh: Mesh) -> int:
 
 
 def quotes(mesh: Mesh) -> list[Quote]:
-    """All quotes, in the order in which they were written."""
+    """All quotes, in the order in which they were received."""
     return [Quote(*row) for row in mesh.sql(QUOTES)]
 
 

@@ -200,10 +200,12 @@ async def test_when_full_the_oldest_entries_of_the_largest_stream_go(valkey_url,
     rig = Rig(valkey_url, when_full="trim")
     await rig.fill(TRADES, QUOTES, QUOTES)
     await rig.streams.append([StreamEntry(QUOTES, Cursor(2, 1), b"x" * 300_000)])
-    rig.memory.bytes_max = await settled_memory_bytes(rig) - 100_000
-    await rig.trimmer.look()
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        # Again if the server has freed more of what earlier tests have left.
+        while rig.first(QUOTES) == 1:
+            rig.memory.bytes_max = await settled_memory_bytes(rig) - 100_000
+            await rig.trimmer.look()
     assert rig.first(TRADES) == 1
-    assert rig.first(QUOTES) > 1
     assert cursors(valkey_url, QUOTES)[-1] == Cursor(2, 1)
     assert not rig.memory.is_full
     assert rig.metric("forced_entries_total", venue="binance") == rig.first(QUOTES) - 1

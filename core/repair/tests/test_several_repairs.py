@@ -18,8 +18,9 @@ from tests.support.waiting import eventually, until
 
 CUT = [*range(50, 60), *range(100, 300), *range(400, 420)]
 HOLDER = "SELECT holder FROM leases WHERE name = 'repair/share/{}' AND expires_time > now()"
-HOLDERS = (
-    "SELECT DISTINCT holder FROM leases WHERE name LIKE 'repair/share/%' AND expires_time > now()"
+DIVIDED = (
+    "SELECT count(*), count(DISTINCT holder) FROM leases"
+    " WHERE name LIKE 'repair/share/%' AND expires_time > now()"
 )
 
 
@@ -42,14 +43,14 @@ async def mesh(valkey_url, postgres_url):
 
 
 async def are_divided(rig) -> bool:
-    return len(await rig.query(HOLDERS)) == 2
+    return await rig.query(DIVIDED) == [(SHARES, 2)]
 
 
 async def holder(rig, two):
     """The process that repairs the venue; None: it is gone."""
     rows = await rig.query(HOLDER.format(share_of(VENUE, SHARES)))
-    addresses = {row[0].rpartition("@")[2] for row in rows}
-    return next((one for one in two if one.address in addresses), None)
+    ports = {row[0].rpartition("-")[2] for row in rows}
+    return next((one for one in two if str(one.port) in ports), None)
 
 
 async def other(rig, two):

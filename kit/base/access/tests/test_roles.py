@@ -14,8 +14,8 @@ METHODS = {
     for method in service.method
 }
 READS = (
-    *("Decide", "Explain", "Export", "Get", "List", "Prove", "Read", "Stream", "Subscribe"),
-    *("Summarize", "Verify", "Watch", "Why"),
+    *("Decide", "Explain", "Export", "Get", "List", "Prove", "Read", "Repeat"),
+    *("Stream", "Subscribe", "Summarize", "Verify", "Watch", "Why"),
 )
 # Log records hold what only operators should see.
 NOT_FOR_VIEWERS = ({Role.ADMIN}, {Role.PROCESS}, {Role.OPERATOR, Role.PROCESS})

@@ -1130,15 +1130,15 @@ const file_venuemesh_advisor_v1_decision_reports_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\"\x85\x01\n" +
 	"\x15ListDecisionsResponse\x12D\n" +
 	"\tdecisions\x18\x01 \x03(\v2&.venuemesh.advisor.v1.ReportedDecisionR\tdecisions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"<\n" +
-	"\x16ExplainDecisionRequest\x12\"\n" +
-	"\bevent_id\x18\x01 \x01(\fB\a\xbaH\x04z\x02h\x10R\aeventId\"\xc7\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"3\n" +
+	"\x16ExplainDecisionRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\fR\aeventId\"\xc7\x01\n" +
 	"\x17ExplainDecisionResponse\x122\n" +
 	"\x06signal\x18\x01 \x01(\v2\x1a.venuemesh.events.v1.EventR\x06signal\x126\n" +
 	"\bdecision\x18\x02 \x01(\v2\x1a.venuemesh.events.v1.EventR\bdecision\x12@\n" +
-	"\bobserved\x18\x03 \x01(\v2$.venuemesh.events.v1.OutcomeObservedR\bobserved\";\n" +
-	"\x15RepeatDecisionRequest\x12\"\n" +
-	"\bevent_id\x18\x01 \x01(\fB\a\xbaH\x04z\x02h\x10R\aeventId\"V\n" +
+	"\bobserved\x18\x03 \x01(\v2$.venuemesh.events.v1.OutcomeObservedR\bobserved\"2\n" +
+	"\x15RepeatDecisionRequest\x12\x19\n" +
+	"\bevent_id\x18\x01 \x01(\fR\aeventId\"V\n" +
 	"\x12DecisionDifference\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x16\n" +
 	"\x06stored\x18\x02 \x01(\tR\x06stored\x12\x12\n" +
