@@ -14,12 +14,17 @@ _FOLLOW = (
     " WHERE (one.venue, one.account, one.client_order_id, one.role) = (%s, %s, %s, %s)"
     " AND held.position_id = one.position_id"
 )
-_TRAIL = "UPDATE inspector_positions SET trailed_price = %s WHERE position_id = %s"
+_TRAIL = (
+    "UPDATE inspector_positions SET trailed_price = %s"
+    " WHERE (position_id, trailed_price) = (%s, %s) RETURNING trailed_price"
+)
 
 
-async def trail(connection: Connection, position_id: bytes, price: str) -> None:
-    """Store the price to which the stop of a position has moved."""
-    await connection.execute(_TRAIL, [price, position_id])
+async def trail(connection: Connection, position: Position, price: str) -> bool:
+    """Store the price to which the stop of a position has moved. Returns whether it did: not if the
+    stop has moved since the position was read."""
+    arguments = [price, position.position_id, position.trailed_price]
+    return await (await connection.execute(_TRAIL, arguments)).fetchone() is not None
 
 
 def next_stop(position: Position, *, sells: bool) -> str:

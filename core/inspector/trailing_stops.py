@@ -137,7 +137,8 @@ class TrailingStops:
         try:
             approved = self._approve(move, move.stop) if move.stop is not None else None
             async with exclusive_transaction(self._database, self._approver.lease) as connection:
-                await self._keep(connection, move, approved)
+                if not await self._keep(connection, move, approved):
+                    return
             self._wake_relay()
             if approved is not None:
                 await self._amend(approved)
@@ -165,10 +166,12 @@ class TrailingStops:
 
     async def _keep(
         self, connection: Connection, move: StopMove, approved: signed_pb2.ApprovedOrder | None
-    ) -> None:
-        """Store the price, with the event, before anything is sent."""
+    ) -> bool:
+        """Store the price, with the event, before anything is sent. Returns whether it did: a look
+        that began before the last move changes nothing."""
         position, now_ns = move.position, self._rules.clock.time_ns()
-        await exit_prices.trail(connection, position.position_id, move.price)
+        if not await exit_prices.trail(connection, position, move.price):
+            return False
         trailed = risk_pb2.StopTrailed(
             strategy=position.strategy,
             venue=position.venue,
@@ -189,6 +192,7 @@ class TrailingStops:
             stop_trailed=trailed,
         )
         await event_log.append(connection, RISK, [event], now_ns)
+        return True
 
     async def _amend(self, approved: signed_pb2.ApprovedOrder) -> None:
         """Amend once. If the answer is lost, the next look shows whether it was done."""

@@ -178,6 +178,10 @@ async def test_adopted_position_that_lost_its_stop_gets_another_one_after_a_rest
     assert (await until_state(rig, PROTECTED)).trailing_offset == "500"
 
 
+def at_venue(rig):
+    return [one for one in rig.venue.orders.values() if one.state < 7]
+
+
 async def test_part_that_is_closed_elsewhere_leaves_exits_for_the_rest(rig):
     process = await held(rig, "2")
     await process.adoptions.adopt(request(), "lena")
@@ -189,9 +193,8 @@ async def test_part_that_is_closed_elsewhere_leaves_exits_for_the_rest(rig):
         return [one.size for one in await protections(rig)] == ["0.5"]
 
     await eventually(is_smaller)
-    await until(lambda: working(rig) == ["59000", "62000"])
-    sizes = {one.content.size for one in rig.venue.orders.values() if one.state < 7}
-    assert sizes == {"0.5"}
+    await until(lambda: {one.content.size for one in at_venue(rig)} == {"0.5"})
+    assert working(rig) == ["59000", "62000"]
     # The other side is no part of what was adopted.
     await until_state(rig, PROTECTED)
     await change(rig, "-1")

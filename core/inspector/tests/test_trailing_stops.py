@@ -195,3 +195,21 @@ async def test_report_shows_how_far_the_stop_has_trailed(rig):
     (found,) = (await reports(rig, process).ListProtections(asked, None)).protections
     assert (found.trailing_offset, found.trailed_price, found.state) == ("500", "60200", PROTECTED)
     assert [(one.is_stop, one.is_trailing) for one in found.exits].count((False, True)) == 1
+
+
+async def test_look_that_began_before_the_last_move_moves_nothing(rig):
+    process, found = await open_trailing(rig), []
+    look = process.unprotected.when_reported
+    process.unprotected.when_reported = lambda *seen: (found.append(seen), look(*seen))
+    for price in ("59600", "60200"):
+        trails_to(rig, price)
+        await until_trailed(rig, price)
+    await until(lambda: "60200" in [one.content.stop_price for one in found[-1][2]])
+    (before, *_), (_, *orders) = found[0], found[-1]
+    look(before, *orders)
+    looks = len(found)
+    await until(lambda: len(found) > looks + 1)
+    trails_to(rig, "60800")
+    await until_trailed(rig, "60800")
+    trailed = [one.after for one in await rig.payloads("stop_trailed")]
+    assert trailed == ["59600", "60200", "60800"]
