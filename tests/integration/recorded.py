@@ -17,7 +17,7 @@ TRADES = (
 )
 QUOTES = (
     "SELECT sequence, bid_price, bid_size, ask_price, ask_size FROM quote_rows"
-    " ORDER BY received_time_ns, sequence"
+    " ORDER BY (received_time_ns, sequence)"
 )
 NEWEST = " DESC LIMIT 1"
 """Suffix of the queries above: only the newest row, for repeated reads while waiting."""
