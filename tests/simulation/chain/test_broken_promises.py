@@ -356,10 +356,10 @@ def publish_the_newest(patch):
 # The first seed to try is one that finds the fault.
 FAULTS = [
     (fence_nothing, Promise.HALTED, 5),
-    (take_what_is_fenced, Promise.HALTED, 5),
+    (take_what_is_fenced, Promise.HALTED, 10),
     (ignore_the_mode, Promise.HALTED, 7),
     (hold_reductions_back, Promise.REDUCED, 5),
-    (decide_twice, Promise.ONE_DECISION, 21),
+    (decide_twice, Promise.ONE_DECISION, 9),
     (move_positions_early, Promise.ONE_DECISION, 9),
     (hide_a_fact, Promise.REPLAYED, 0),
     (open_again, Promise.ONE_ENTRY, 3),
@@ -368,7 +368,7 @@ FAULTS = [
     (take_unclear_refusals_for_clear, Promise.ONE_OUTCOME, 6),
     (give_up_early, Promise.ONE_OUTCOME, 3),
     (act_without_the_lease, Promise.FENCED, 5),
-    (wait_for_nothing, Promise.CLOSED, 21),
+    (wait_for_nothing, Promise.CLOSED, 5),
     (close_the_whole, Promise.CLOSED, 0),
     (close_while_fills_are_missing, Promise.CLOSED, 1),
     (close_before_exits_have_ended, Promise.CLOSED, 22),
